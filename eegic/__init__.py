@@ -1,0 +1,7 @@
+"""Does the brain track how surprising music is?"""
+
+import lazy_loader
+
+__version__ = "0.1.0.dev0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,87 @@
+"""Files that are either the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+# what a damaged archive makes zipfile, zlib and the reader of array headers raise
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there once the block has ended well.
+
+    The file is flushed to disk before the move, the folder after it; if the block raises, the draft is removed.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"{target}: expected the name of a file to write, got a folder. Name a file in it.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(8)}{target.suffix}")
+    draft.touch(exist_ok=False)  # with the permissions of any new file; tempfile's are private, results are shared
+    try:
+        yield draft
+        _flush(draft, os.O_RDWR)
+        os.replace(draft, target)
+        if os.name == "posix":  # elsewhere a folder cannot be opened
+            _flush(target.parent, os.O_RDONLY)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write `arrays` as a compressed .npz file, atomically and without pickle."""
+    with replacing(path) as draft, open(draft, "wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def read_npz(path: str | os.PathLike[str], schema: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Read the named arrays of an .npz file of the given schema; nothing is unpickled."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file.")
+    with open(path, "rb") as stream:
+        try:
+            stored = np.load(stream, allow_pickle=False)
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
+            arrays = {key: stored[key] for key in ("schema", *keys) if key in stored.files}
+        except _UNREADABLE as error:
+            why = str(error) or type(error).__name__
+            raise ValueError(
+                f"{path}: cannot be read as an .npz file without pickle ({why}). Write it again."
+            ) from error
+    found = str(arrays.pop("schema", "none"))
+    missing = [key for key in keys if key not in arrays]
+    if found != schema or missing:
+        lacks = f" without {', '.join(missing)}" if missing else ""
+        raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}.")
+    return arrays
+
+
+def _flush(path: Path, mode: int) -> None:
+    handle = os.open(path, mode)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""Sound: samples, their rate, and a name."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eegic import _checks, _files
+
+_SUBTYPES = {"WAV": "PCM_24", "FLAC": "PCM_24", "AIFF": "PCM_24", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+_UNKNOWN_LENGTH = 0x7FFF0000  # bytes; programs that write into a pipe announce this much or more
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """A recording.
+
+    Parameters
+    ----------
+    samples : array_like, shape (n_samples,) or (n_samples, n_channels)
+        Full scale is -1 to 1. Integers are divided by the full scale of their type; unsigned ones have their zero in
+        the middle (8 bits: at 128).
+    sfreq : float
+        Samples per second, in hertz.
+    name : str
+        Which sound this is; the key by which features and trials find each other.
+
+    Examples
+    --------
+    >>> tone = Audio(np.sin(2 * np.pi * 440 * np.arange(22050) / 22050), 22050, "a4")
+    >>> tone
+    Audio(a4: 1.00 s, 1 channel at 22050 Hz)
+    """
+
+    samples: np.ndarray
+    sfreq: float
+    name: str
+
+    def __init__(self, samples: object, sfreq: float, name: str = "audio") -> None:
+        samples = _full_scale(samples, name)
+        samples.setflags(write=False)
+        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sfreq", _checks.positive("sfreq", sfreq, "hertz"))
+        object.__setattr__(self, "name", str(name))
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sfreq
+
+    def __repr__(self) -> str:
+        """Name, length, channels and rate."""
+        n = self.samples.shape[1]
+        return f"Audio({self.name}: {self.duration:.2f} s, {n} channel{'s' * (n > 1)} at {self.sfreq:g} Hz)"
+
+    def mono(self) -> np.ndarray:
+        """Return the mean of the channels, shape (n_samples,), and warn if they cancel each other."""
+        mono: np.ndarray = self.samples.mean(axis=1, dtype=np.float64)
+        power = np.mean(self.samples.astype(np.float64) ** 2)
+        if power > 0 and np.mean(mono**2) < 1e-4 * power:
+            warnings.warn(
+                f"{self.name}: the channels cancel when averaged (opposite phase). Pick one: "
+                "Audio(audio.samples[:, 0], audio.sfreq, audio.name).",
+                stacklevel=2,
+            )
+        return mono
+
+    def resample(self, sfreq: float) -> Audio:
+        """Return the sound at `sfreq` hertz (band-limited, of equal duration to within a sample)."""
+        sfreq = _checks.positive("sfreq", sfreq, "hertz")
+        if sfreq == self.sfreq:
+            return self
+        return Audio(resampled(self.samples, self.sfreq, sfreq, self.name), sfreq, self.name)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a sound file; the suffix chooses the format (.wav, .flac, .aiff: 24 bits; .ogg, .mp3: lossy)."""
+        import soundfile
+
+        path = Path(path)
+        kind = path.suffix.lstrip(".").upper()
+        if kind not in _SUBTYPES:
+            raise ValueError(f"{path}: cannot write sound as {path.suffix or 'no suffix'!r}. Use .wav or .flac.")
+        rate = round(self.sfreq)
+        if rate != self.sfreq:
+            raise ValueError(f"{path}: sound files hold whole rates, got {self.sfreq} Hz. Resample first.")
+        peak = float(np.abs(self.samples).max())
+        if peak > 1:
+            raise ValueError(
+                f"{path}: the peak is {peak:.3g} and would be clipped. Scale the samples to -1 to 1 first."
+            )
+        with _files.replacing(path) as draft:
+            soundfile.write(draft, self.samples, rate, format=kind, subtype=_SUBTYPES[kind])
+
+
+def read_audio(path: str | os.PathLike[str], *, name: str | None = None) -> Audio:
+    """Read a sound file (wav, flac, ogg, mp3 and whatever else libsndfile opens).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its content, not its suffix, decides the format.
+    name : str, optional
+        Name of the sound; by default the name of the file without its suffix.
+
+    Returns
+    -------
+    Audio
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such sound file.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            announced = file.frames
+            samples = file.read(dtype="float32", always_2d=True)
+            sfreq = file.samplerate
+            header = file.extra_info
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: the suffix .raw says "no header"
+        raise ValueError(f"{path}: cannot be read as sound ({error}). Copy it again, or convert it to flac.") from error
+    if announced > len(samples):
+        raise ValueError(f"{path}: truncated, {len(samples)} of {announced} samples are there. Copy the file again.")
+    for size, present in re.findall(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", header):
+        if int(present) < int(size) < _UNKNOWN_LENGTH:  # libsndfile adapts to what is there and says so in its log
+            raise ValueError(f"{path}: truncated, {present} of {size} bytes are there. Copy the file again.")
+    if not len(samples):
+        raise ValueError(f"{path}: the file holds no samples. Export the sound again.")
+    return Audio(samples, sfreq, path.stem if name is None else name)
+
+
+def resampled(samples: np.ndarray, sfreq_in: float, sfreq_out: float, name: str) -> np.ndarray:
+    """Return `samples` (time first) at another rate, band-limited and not delayed; sample 0 stays at 0 s."""
+    import soxr
+
+    new: np.ndarray = soxr.resample(samples, sfreq_in, sfreq_out, quality="VHQ")
+    if not len(new):
+        raise ValueError(
+            f"{name}: {len(samples) / sfreq_in:.2g} s hold no sample at {sfreq_out:g} Hz. Give more sound."
+        )
+    return new
+
+
+def _full_scale(samples: object, name: str) -> np.ndarray:
+    given = _checks.array(name, samples, axes="(n_samples,) or (n_samples, n_channels)")
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected samples as floats or integers, got dtype {given.dtype}. Convert them first.")
+    if given.ndim not in (1, 2) or not given.size:
+        raise ValueError(f"{name}: expected samples (n_samples,) or (n_samples, n_channels), got shape {given.shape}.")
+    if given.ndim == 2 and given.shape[1] > given.shape[0]:
+        raise ValueError(
+            f"{name}: expected (n_samples, n_channels), got shape {given.shape}: more channels than samples. "
+            "Transpose the array."
+        )
+    array = given.reshape(len(given), -1).astype(np.float32 if given.dtype.kind == "f" else np.float64)
+    if given.dtype.kind in "iu":
+        bits = 8 * given.dtype.itemsize
+        array = (array - (2 ** (bits - 1) if given.dtype.kind == "u" else 0)) / 2 ** (bits - 1)
+    if not np.isfinite(array).all():
+        first = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise ValueError(f"{name}: sample {first} is not finite. Repair the recording first.")
+    return np.ascontiguousarray(array, dtype=np.float32)

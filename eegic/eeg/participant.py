@@ -1,0 +1,344 @@
+"""The nouns of EEG: a trial starts when its sound starts; a participant is trials plus an `mne.Info`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eegic import _checks
+
+if TYPE_CHECKING:
+    import mne
+
+_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
+_PLAUSIBLE = (1e-9, 1e-2)  # volts: the median magnitude of EEG lies in between, or the unit is wrong
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One presentation of one sound.
+
+    Attributes
+    ----------
+    eeg : ndarray of float64, shape (n_times, n_channels)
+        Volts; sample 0 is the start of the sound.
+    stimulus : str
+        Which sound was heard; trials of the same sound carry the same name.
+    mask : ndarray of bool, shape (n_times,)
+        True where the sample may be used.
+    """
+
+    eeg: np.ndarray
+    stimulus: str
+    mask: np.ndarray
+
+    @property
+    def n_times(self) -> int:
+        """Number of samples."""
+        return len(self.eeg)
+
+
+@dataclass(frozen=True, eq=False)
+class Participant:
+    """One listener: trials, and the channels they were recorded with.
+
+    Build it with `from_arrays` or `from_epochs`.
+
+    Attributes
+    ----------
+    name : str
+        Identity of the participant, e.g. ``"sub-01"``.
+    trials : tuple of Trial
+        In the order of presentation.
+    info : mne.Info
+        Channel names, positions, bad channels and sampling rate.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    info: mne.Info
+
+    @property
+    def sfreq(self) -> float:
+        """Sampling rate of the EEG in hertz."""
+        return float(self.info["sfreq"])
+
+    @property
+    def ch_names(self) -> tuple[str, ...]:
+        """Names of the channels, in the order of the columns of each trial."""
+        return tuple(self.info["ch_names"])
+
+    @property
+    def bads(self) -> tuple[str, ...]:
+        """Channels marked as bad."""
+        return tuple(self.info["bads"])
+
+    @property
+    def stimuli(self) -> tuple[str, ...]:
+        """Which sound each trial presented."""
+        return tuple(trial.stimulus for trial in self.trials)
+
+    def __repr__(self) -> str:
+        """Size of the recording."""
+        seconds = sum(trial.n_times for trial in self.trials) / self.sfreq
+        bads = f", bad: {', '.join(self.bads)}" if self.bads else ""
+        return (
+            f"Participant({self.name}: {len(self.trials)} trials of {len(set(self.stimuli))} sounds, {seconds:.0f} s, "
+            f"{len(self.ch_names)} channels at {self.sfreq:g} Hz{bads})"
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        eeg: Sequence[object],
+        stimuli: Sequence[str],
+        sfreq: float,
+        *,
+        ch_names: Sequence[str] | None = None,
+        montage: str | mne.channels.DigMontage | None = None,
+        masks: Sequence[object] | None = None,
+        bads: Sequence[str] = (),
+        unit: str = "V",
+        on_nan: str = "raise",
+        name: str = "participant",
+    ) -> Participant:
+        """Build a participant from one array per trial.
+
+        Parameters
+        ----------
+        eeg : sequence of array_like, each of shape (n_times, n_channels)
+            One per trial, starting when the sound starts; lengths may differ.
+        stimuli : sequence of str
+            Which sound each trial presented.
+        sfreq : float
+            Sampling rate in hertz.
+        ch_names : sequence of str, optional
+            By default the names of `montage` when it has as many channels, otherwise ``EEG001``, ``EEG002``, ...
+        montage : str or mne.channels.DigMontage, optional
+            Electrode positions, or the name of a standard montage such as ``"biosemi64"``.
+        masks : sequence of array_like of bool, each of shape (n_times,), optional
+            True where a sample may be used.
+        bads : sequence of str
+            Channels to mark as bad.
+        unit : {"V", "mV", "uV", "µV", "nV"}
+            Unit of `eeg`. Inside, everything is volts.
+        on_nan : {"raise", "mask"}
+            What to do with samples that are NaN in some but not all channels of a trial: refuse them, or leave those
+            samples out through the mask. A channel that is NaN throughout a trial must be named in `bads`.
+        name : str
+            Identity of the participant.
+
+        Returns
+        -------
+        Participant
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> eeg = [10 * rng.standard_normal((640, 3)), 10 * rng.standard_normal((512, 3))]
+        >>> Participant.from_arrays(eeg, ["bach", "holst"], 64.0, ch_names=["Fz", "Cz", "Pz"], unit="uV", name="sub-01")
+        Participant(sub-01: 2 trials of 2 sounds, 18 s, 3 channels at 64 Hz)
+        """
+        sfreq = _checks.positive("sfreq", sfreq, "hertz")
+        _checks.one_of("unit", unit, _VOLTS)
+        _checks.one_of("on_nan", on_nan, ("raise", "mask"))
+        if not len(eeg):
+            raise ValueError(f"{name}: expected at least one trial, got none. Give one array per trial.")
+        if isinstance(stimuli, str):
+            raise TypeError(f"{name}: expected one stimulus per trial, got the text {stimuli!r}. Write [{stimuli!r}].")
+        if len(stimuli) != len(eeg):
+            raise ValueError(f"{name}: expected one stimulus per trial ({len(eeg)}), got {len(stimuli)}.")
+        if masks is not None and len(masks) != len(eeg):
+            raise ValueError(f"{name}: expected one mask per trial ({len(eeg)}), got {len(masks)}.")
+        arrays = [
+            _VOLTS[unit] * _checks.real_array(f"{name}, trial {i}", x, 2, axes="(n_times, n_channels)")
+            for i, x in enumerate(eeg)
+        ]
+        sizes = {array.shape[1] for array in arrays}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"{name}: every trial needs the same channels, got {sorted(sizes)} channels. Arrays are "
+                "(n_times, n_channels): transpose them if need be."
+            )
+        if all(array.shape[1] > array.shape[0] > 0 for array in arrays):
+            raise ValueError(
+                f"{name}: expected (n_times, n_channels), got shape {arrays[0].shape}: more channels than samples. "
+                "Transpose the arrays."
+            )
+        info = _info(ch_names, montage, sizes.pop(), sfreq, bads, name)
+        keep = [i for i, channel in enumerate(info["ch_names"]) if channel not in info["bads"]]
+        if not keep:
+            raise ValueError(f"{name}: every channel is in `bads`. Keep one, or leave the participant out.")
+        trials = []
+        for i, array in enumerate(arrays):
+            mask = np.ones(len(array), bool) if masks is None else _mask(masks[i], len(array), f"{name}, trial {i}")
+            gaps = _gaps(array[:, keep], [info["ch_names"][k] for k in keep], f"{name}, trial {i}", on_nan)
+            trials.append(_trial(array, stimuli[i], mask & ~gaps))
+        _warn_if_not_volts(trials, keep, name)
+        return cls(name, tuple(trials), info)
+
+    @classmethod
+    def from_epochs(
+        cls,
+        epochs: mne.Epochs,
+        stimuli: Sequence[str] | None = None,
+        *,
+        durations: dict[str, float] | None = None,
+        on_nan: str = "raise",
+        name: str = "participant",
+    ) -> Participant:
+        """Build a participant from `mne.Epochs` whose time zero is the start of the sound.
+
+        Parameters
+        ----------
+        epochs : mne.Epochs
+            EEG channels are taken, others left; samples before time zero are dropped. Stretches annotated ``BAD_...``
+            are masked.
+        stimuli : sequence of str, optional
+            Which sound each epoch presented; by default the name of its event.
+        durations : dict of str to float, optional
+            Seconds to keep of the trials of a sound, for sounds shorter than the epochs.
+        on_nan : {"raise", "mask"}
+            As in `from_arrays`.
+        name : str
+            Identity of the participant.
+
+        Returns
+        -------
+        Participant
+        """
+        epochs = epochs.copy().load_data()  # drops what is to be dropped, before anything is counted
+        if not len(epochs):
+            raise ValueError(f"{name}: no epoch is left. `epochs.drop_log` says why each was dropped.")
+        epochs.pick("eeg", exclude=())
+        sfreq = float(epochs.info["sfreq"])
+        if epochs.tmin > 0.5 / sfreq or epochs.tmax < 0:
+            raise ValueError(
+                f"{name}: expected epochs that contain time zero, the start of the sound, but they run from "
+                f"{epochs.tmin:g} to {epochs.tmax:g} s. Cut them with tmin <= 0."
+            )
+        if stimuli is None:
+            label = {code: event for event, code in epochs.event_id.items()}
+            stimuli = [label[code] for code in epochs.events[:, 2]]
+        if len(stimuli) != len(epochs):
+            raise ValueError(
+                f"{name}: expected one stimulus per epoch ({len(epochs)}), got {len(stimuli)}. Epochs may have been "
+                "dropped: `epochs.selection` lists those that are left."
+            )
+        onset = int(np.argmin(np.abs(epochs.times)))
+        data = epochs.get_data(copy=False).transpose(0, 2, 1)[:, onset:]
+        usable = ~_annotated_bad(epochs)[:, onset:]
+        lengths = [_length(s, data.shape[1], sfreq, durations or {}, name) for s in stimuli]
+        return cls.from_arrays(
+            [trial[:n] for trial, n in zip(data, lengths, strict=True)],
+            list(stimuli),
+            sfreq,
+            ch_names=epochs.ch_names,
+            montage=epochs.get_montage(),
+            masks=[mask[:n] for mask, n in zip(usable, lengths, strict=True)],
+            bads=epochs.info["bads"],
+            on_nan=on_nan,
+            name=name,
+        )
+
+
+def _info(
+    ch_names: Sequence[str] | None,
+    montage: str | mne.channels.DigMontage | None,
+    n_channels: int,
+    sfreq: float,
+    bads: str | Sequence[str],
+    name: str,
+) -> mne.Info:
+    import mne
+
+    positions = mne.channels.make_standard_montage(montage) if isinstance(montage, str) else montage
+    if ch_names is None and positions is not None and len(positions.ch_names) == n_channels:
+        ch_names = positions.ch_names
+    elif ch_names is None:
+        ch_names = [f"EEG{i:03d}" for i in range(1, n_channels + 1)]
+    ch_names = _checks.unique_names(f"{name}: ch_names", ch_names, n_channels, "channel")
+    bads = [bads] if isinstance(bads, str) else list(bads)
+    for bad in bads:
+        _checks.one_of(f"{name}: bads", bad, ch_names)
+    info = mne.create_info(list(ch_names), sfreq, "eeg", verbose="error")
+    if positions is not None:
+        info.set_montage(positions, on_missing="ignore", verbose="error")
+    info["bads"] = bads
+    return info
+
+
+def _trial(eeg: np.ndarray, stimulus: str, mask: np.ndarray) -> Trial:
+    if not isinstance(stimulus, str) or not stimulus:
+        raise TypeError(
+            f"stimuli: expected the name of a sound, got {stimulus!r} ({type(stimulus).__name__}). Write a text."
+        )
+    eeg.setflags(write=False)
+    mask.setflags(write=False)
+    return Trial(eeg, stimulus, mask)
+
+
+def _mask(mask: object, n_times: int, where: str) -> np.ndarray:
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != (n_times,):
+        raise ValueError(f"{where}: expected a boolean mask of {n_times} samples, got {array.dtype} {array.shape}.")
+    return array
+
+
+def _gaps(eeg: np.ndarray, ch_names: Sequence[str], where: str, on_nan: str) -> np.ndarray:
+    """Return the samples at which a good channel is NaN, or raise."""
+    if not len(eeg):
+        raise ValueError(f"{where}: expected samples, got none. Leave the trial out.")
+    for wrong, word in ((np.isinf(eeg), "infinite"), (np.isnan(eeg), "NaN")):
+        channels = np.flatnonzero(wrong.any(axis=0))
+        whole = np.flatnonzero(wrong.all(axis=0))
+        if len(whole):
+            raise ValueError(f"{where}: channel {ch_names[whole[0]]} is {word} throughout. List it in `bads`.")
+        if len(channels) and (word == "infinite" or on_nan == "raise"):
+            first = int(np.argmax(wrong[:, channels[0]]))
+            remedy = (
+                "Pass on_nan='mask' to leave those samples out." if word == "NaN" else "Repair the recording first."
+            )
+            raise ValueError(
+                f"{where}: channel {ch_names[channels[0]]} has {int(wrong[:, channels[0]].sum())} {word} samples, the "
+                f"first at sample {first} ({len(channels)} channels affected). {remedy}"
+            )
+    gaps: np.ndarray = np.isnan(eeg).any(axis=1)
+    return gaps
+
+
+def _warn_if_not_volts(trials: Sequence[Trial], keep: Sequence[int], name: str) -> None:
+    size = float(np.median([np.nanmedian(np.abs(t.eeg[:, keep] - np.nanmean(t.eeg[:, keep], axis=0))) for t in trials]))
+    if size and not _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]:
+        warnings.warn(
+            f"{name}: the median magnitude of the EEG is {size:.2g} V; EEG lies near 1e-5 V. "
+            "Name the unit of the data, e.g. unit='uV'.",
+            stacklevel=3,
+        )
+
+
+def _annotated_bad(epochs: mne.Epochs) -> np.ndarray:
+    """Samples of each epoch in or beside (half a sample) an annotation starting with BAD, shape (n_epochs, n_times)."""
+    bad = np.zeros((len(epochs), len(epochs.times)), bool)
+    half = 0.5 / epochs.info["sfreq"]
+    for row, stretches in zip(bad, epochs.get_annotations_per_epoch(), strict=True):
+        for onset, duration, description in stretches:
+            if description.upper().startswith("BAD"):
+                row |= (epochs.times > onset - half) & (epochs.times < onset + duration + half)
+    return bad
+
+
+def _length(stimulus: str, n_times: int, sfreq: float, durations: dict[str, float], name: str) -> int:
+    if stimulus not in durations:
+        return n_times
+    wanted = round(_checks.positive(f"durations[{stimulus!r}]", durations[stimulus], "seconds") * sfreq)
+    if wanted > n_times + 1:
+        raise ValueError(
+            f"{name}: {stimulus} lasts {durations[stimulus]:.2f} s but its epoch ends {n_times / sfreq:.2f} s after "
+            "the sound starts. Cut longer epochs (tmax), or shorten the duration."
+        )
+    return min(wanted, n_times)

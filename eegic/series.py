@@ -1,0 +1,228 @@
+"""A feature over time: values, the times they belong to, and their names."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eegic import _checks, _files
+
+TIME_TOLERANCE = 1e-9  # seconds; two times this close are the same time
+_SCHEMA = "eegic.FeatureSeries/1"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSeries:
+    """Values of one or more features, each with the time it belongs to.
+
+    Times are explicit because they carry science: a codec frame lasts 4096/44100 s, notes come when they come, and
+    whether an information content is stamped at the start or at the end of its frame decides what a latency means.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_times, n_features) or (n_times,)
+        NaN marks values that are not known; analyses leave those samples out.
+    times : array_like of float, shape (n_times,)
+        Seconds from the start of the sound, strictly increasing.
+    names : str or sequence of str
+        One name per feature.
+
+    Examples
+    --------
+    >>> notes = FeatureSeries([2.5, 0.5, 4.0], times=[0.0, 0.5, 1.25], names="surprisal")
+    >>> notes.resample(4.0, duration=2.0, kind="impulse").values[:, 0]
+    array([2.5, 0. , 0.5, 0. , 0. , 4. , 0. , 0. ])
+    >>> notes.resample(4.0, duration=2.0, kind="hold").values[:, 0]
+    array([2.5, 2.5, 0.5, 0.5, 0.5, 4. , 4. , 4. ])
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    names: tuple[str, ...]
+
+    def __init__(self, values: object, times: object, names: str | Sequence[str]) -> None:
+        values = _values(values)
+        times = _times(times, len(values))
+        names = _checks.unique_names("names", names, values.shape[1], "feature")
+        values.setflags(write=False)
+        times.setflags(write=False)
+        for field, value in (("values", values), ("times", times), ("names", names)):
+            object.__setattr__(self, field, value)
+
+    @property
+    def n_times(self) -> int:
+        """Number of times."""
+        return len(self.times)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return len(self.names)
+
+    @property
+    def step(self) -> float:
+        """Median interval between successive times, in seconds (nan for a single time)."""
+        return float(np.median(np.diff(self.times))) if self.n_times > 1 else float("nan")
+
+    def __repr__(self) -> str:
+        """Names, size and span."""
+        return (
+            f"FeatureSeries({', '.join(self.names)}: {self.n_times} values, "
+            f"{self.times[0]:.3f} to {self.times[-1]:.3f} s, median step {1000 * self.step:.2f} ms)"
+        )
+
+    def resample(self, sfreq: float, *, duration: float | None = None, kind: str = "hold") -> FeatureSeries:
+        """Bring the series onto the regular grid 0, 1/sfreq, 2/sfreq, ... seconds.
+
+        Parameters
+        ----------
+        sfreq : float
+            Samples per second of the grid, in hertz.
+        duration : float, optional
+            Length of the grid in seconds; it holds ``round(duration * sfreq)`` samples. By default it ends where the
+            series ends: one median step after the last time, or one sample after it for impulses.
+        kind : {"hold", "linear", "impulse"}
+            ``hold``: a value lasts until the next one, the last one until the end (frames of a codec).
+            ``linear``: straight lines between values; the last one lasts at most one median step (sampled signals).
+            ``impulse``: each value goes, whole, to its nearest sample and samples in between are 0 (notes); values
+            that meet in a sample add up, so the sum over time is conserved.
+
+        Returns
+        -------
+        FeatureSeries
+            NaN where nothing is known: before the first time, and, for ``linear``, after the last step or beside a NaN.
+
+        Notes
+        -----
+        Values are read off at instants; nothing is low-passed. To lower the rate of a signal, filter it first:
+        a warning says so when more than two values fall on one sample.
+        """
+        sfreq = _checks.positive("sfreq", sfreq, "hertz")
+        _checks.one_of("kind", kind, _RESAMPLERS)
+        if duration is None:
+            duration = self.times[-1] + (1 / sfreq if kind == "impulse" or self.n_times == 1 else self.step)
+        n_times = round(_checks.positive("duration", float(duration), "seconds") * sfreq)
+        if n_times < 1:
+            raise ValueError(f"duration: {duration:g} s holds no sample at {sfreq:g} Hz. Give a longer duration.")
+        if kind != "impulse" and self.step * sfreq < 0.5:
+            warnings.warn(
+                f"{', '.join(self.names)}: {kind} resampling from about {1 / self.step:.4g} to {sfreq:g} Hz does not "
+                "low-pass, so faster changes alias. Compute the feature at the lower rate, or filter it first.",
+                stacklevel=2,
+            )
+        return FeatureSeries(_RESAMPLERS[kind](self, sfreq, n_times), np.arange(n_times) / sfreq, self.names)
+
+    def shift(self, seconds: float) -> FeatureSeries:
+        """Return the series with `seconds` added to every time (positive: later)."""
+        return FeatureSeries(self.values, self.times + _checks.finite("seconds", seconds, "seconds"), self.names)
+
+    def stack(self, *others: FeatureSeries) -> FeatureSeries:
+        """Return one series with the features of this and the `others`, which must have the same times."""
+        for other in others:
+            if not isinstance(other, FeatureSeries):
+                raise TypeError(f"stack: expected FeatureSeries, got {type(other).__name__}.")
+            if other.n_times != self.n_times or not np.allclose(other.times, self.times, rtol=0, atol=TIME_TOLERANCE):
+                raise ValueError(
+                    f"stack: {', '.join(self.names)} and {', '.join(other.names)} have different times "
+                    f"({_span(self)}; {_span(other)}). Resample both with the same `sfreq` and `duration` first."
+                )
+        values = np.concatenate([s.values for s in (self, *others)], axis=1)
+        return FeatureSeries(values, self.times, [name for s in (self, *others) for name in s.names])
+
+    def select(self, names: str | Sequence[str]) -> FeatureSeries:
+        """Return the series of the named features, in the order given."""
+        names = [names] if isinstance(names, str) else list(names)
+        for name in names:
+            _checks.one_of("select", name, self.names)
+        return FeatureSeries(self.values[:, [self.names.index(name) for name in names]], self.times, names)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the series to an .npz file (arrays ``values``, ``times``, ``names``, ``schema``), atomically."""
+        arrays = {"values": self.values, "times": self.times, "names": np.array(self.names)}
+        _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> FeatureSeries:
+        """Read a series written by `save`; nothing is unpickled."""
+        stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"))
+        return cls(stored["values"], stored["times"], [str(name) for name in stored["names"]])
+
+
+def _values(values: object) -> np.ndarray:
+    advice = "Write `values.astype(float)`; divide audio samples by their full scale."
+    axes = "(n_times, n_features) or (n_times,)"
+    ndim = 1 if _checks.array("values", values, axes=axes).ndim == 1 else 2
+    array = _checks.real_array("values", values, ndim, axes=axes, integers=advice)
+    array = array[:, None] if ndim == 1 else array
+    if array.size == 0:
+        raise ValueError(f"values: expected at least one time and one feature, got shape {array.shape}.")
+    if np.isinf(array).any():
+        row, column = np.argwhere(np.isinf(array))[0]
+        raise ValueError(
+            f"values: expected finite numbers or NaN, got {array[row, column]} at row {row}, feature {column}. "
+            "Use NaN for values that are not known."
+        )
+    return array
+
+
+def _times(times: object, n_times: int) -> np.ndarray:
+    advice = "Times are seconds: divide sample numbers by their rate, `samples / sfreq`."
+    array = _checks.real_array("times", times, 1, axes="(n_times,)", integers=advice)
+    if len(array) != n_times:
+        raise ValueError(f"times: expected one per row of values ({n_times}), got {len(array)}. Crop the longer one.")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"times: expected finite seconds, got {array[~np.isfinite(array)][0]} at index "
+            f"{int(np.argmin(np.isfinite(array)))}. Drop the rows whose time is not known."
+        )
+    backwards = np.flatnonzero(np.diff(array) <= 0)
+    if len(backwards):
+        i = int(backwards[0])
+        raise ValueError(
+            f"times: expected strictly increasing seconds, but {array[i]:g} is followed by {array[i + 1]:g} "
+            f"(index {i + 1}). Sort the rows by time, and merge rows that share one."
+        )
+    return array
+
+
+def _hold(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+    row = np.searchsorted(series.times, np.arange(n_times) / sfreq + TIME_TOLERANCE, side="right") - 1
+    return np.where(row[:, None] >= 0, series.values[row], np.nan)
+
+
+def _linear(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+    grid = np.arange(n_times) / sfreq
+    row = np.searchsorted(series.times, grid + TIME_TOLERANCE, side="right") - 1
+    after = np.minimum(row + 1, series.n_times - 1)
+    elapsed = grid - series.times[row]
+    weight = (elapsed / np.where(after > np.maximum(row, 0), series.times[after] - series.times[row], 1.0))[:, None]
+    exact = ((elapsed < TIME_TOLERANCE) | (after == row))[:, None]  # a value stands beside an unknown neighbour
+    values = np.where(exact, series.values[row], (1 - weight) * series.values[row] + weight * series.values[after])
+    step = series.step if series.n_times > 1 else 1 / sfreq
+    known = (row >= 0) & (grid < series.times[-1] + step - TIME_TOLERANCE)
+    return np.where(known[:, None], values, np.nan)
+
+
+def _impulse(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+    end = n_times / sfreq
+    outside = (series.times < -0.5 / sfreq - TIME_TOLERANCE) | (series.times > end + TIME_TOLERANCE)
+    if outside.any():
+        raise ValueError(
+            f"{', '.join(series.names)}: {int(outside.sum())} of {series.n_times} impulses lie outside 0 to {end:g} s "
+            f"(the first at {series.times[outside][0]:g} s) and would be lost. Lengthen `duration`, or drop them."
+        )
+    sample = np.clip(np.floor(series.times * sfreq + 0.5).astype(int), 0, n_times - 1)
+    values = np.zeros((n_times, series.n_features))
+    np.add.at(values, sample, series.values)
+    return values
+
+
+_RESAMPLERS = {"hold": _hold, "linear": _linear, "impulse": _impulse}
+
+
+def _span(series: FeatureSeries) -> str:
+    return f"{series.n_times} times from {series.times[0]:g} to {series.times[-1]:g} s"

@@ -1,0 +1,166 @@
+"""A file is the old one or the new one, and reading it runs nothing."""
+
+import os
+import stat
+import threading
+
+import numpy as np
+import pytest
+
+from eegic import _files
+
+SCHEMA = "eegic.Test/1"
+ARRAYS = {"schema": np.array(SCHEMA), "x": np.arange(6.0).reshape(2, 3), "y": np.array(["a", "ü"])}
+
+
+def test_what_is_written_is_read(tmp_path):
+    _files.write_npz(tmp_path / "a.npz", ARRAYS)
+    read = _files.read_npz(tmp_path / "a.npz", SCHEMA, ("x", "y"))
+    assert set(read) == {"x", "y"}
+    np.testing.assert_array_equal(read["x"], ARRAYS["x"])
+    np.testing.assert_array_equal(read["y"], ARRAYS["y"])
+    assert os.listdir(tmp_path) == ["a.npz"]
+
+
+@pytest.mark.parametrize(
+    "name", ["no suffix", 'quote\'s "n".npz', "new\nline.npz", "emoji 🎵.npz", "ä" * 100 + ".npz", ".hidden"]
+)
+def test_odd_names(tmp_path, name):
+    _files.write_npz(tmp_path / "new" / "folder" / name, ARRAYS)
+    assert os.listdir(tmp_path / "new" / "folder") == [name]
+    _files.read_npz(str(tmp_path / "new" / "folder" / name), SCHEMA, ("x",))
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), _files.replacing(path) as draft:
+        draft.write_text("ne")
+        raise RuntimeError("half way")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    _files.write_npz(path, ARRAYS)
+    before = path.read_bytes()
+
+    def no_space(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        _files.write_npz(path, {**ARRAYS, "x": np.zeros(99)})
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.npz"]
+
+
+def test_the_file_is_on_disk_before_it_takes_the_name(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("flush"), fsync(handle))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("move"), replace(a, b))[1])
+    _files.write_npz(tmp_path / "a.npz", ARRAYS)
+    assert done[:2] == ["flush", "move"]
+    assert done[2:] == (["flush"] if os.name == "posix" else [])  # the folder, so that the name survives a power cut
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        threads = [threading.Thread(target=_files.write_npz, args=(tmp_path / f"{i}.npz", ARRAYS)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert os.umask(0o027) == 0o027, "writing changed the umask of the process"
+    finally:
+        os.umask(mask)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o640}
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match="expected the name of a file to write, got a folder. Name a file in it"
+    ):
+        _files.write_npz(tmp_path, ARRAYS)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        _files.read_npz(tmp_path / "missing.npz", SCHEMA, ("x",))
+
+
+def test_foreign_files_are_named(tmp_path):
+    path = tmp_path / "a.npz"
+    _files.write_npz(path, ARRAYS)
+    with pytest.raises(ValueError, match=r"a\.npz: expected a file of schema 'eegic.Other/1', got 'eegic.Test/1'\."):
+        _files.read_npz(path, "eegic.Other/1", ("x",))
+    with pytest.raises(ValueError, match="got 'eegic.Test/1' without z"):
+        _files.read_npz(path, SCHEMA, ("x", "z"))
+    np.savez(path, x=np.zeros(3))
+    with pytest.raises(ValueError, match="got 'none' without y"):
+        _files.read_npz(path, SCHEMA, ("x", "y"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"\x93NUMPY", b"PK\x03\x04" + bytes(40)])
+def test_what_is_no_archive_is_refused(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as an .npz file without pickle.*Write it again"):
+        _files.read_npz(path, SCHEMA, ("x",))
+
+
+def test_a_single_array_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with open(path, "wb") as stream:
+        np.save(stream, np.zeros(3))
+    with pytest.raises(ValueError, match="it holds a single array"):
+        _files.read_npz(path, SCHEMA, ("x",))
+
+
+def test_no_damage_goes_unnoticed(tmp_path, rng):
+    """Any byte may flip, any tail may be lost: the answer is the same arrays, or one kind of error."""
+    path = tmp_path / "a.npz"
+    _files.write_npz(path, {**ARRAYS, "x": rng.standard_normal((20, 3))})
+    whole = path.read_bytes()
+    truth = _files.read_npz(path, SCHEMA, ("x",))["x"]
+    flipped = [bytearray(whole) for _ in range(400)]
+    for damaged in flipped:
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+    refused = 0
+    for damaged in [*flipped, *(whole[:n] for n in range(0, len(whole), 41))]:
+        path.write_bytes(damaged)
+        try:
+            read = _files.read_npz(path, SCHEMA, ("x",))["x"]
+        except ValueError as error:
+            assert "a.npz" in str(error)
+            refused += 1
+        else:
+            np.testing.assert_array_equal(read, truth)
+    assert refused > 200
+
+
+class Canary:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path, canary = tmp_path / "a.npz", tmp_path / "canary"
+    np.savez(path, schema=np.array(SCHEMA), x=np.array([Canary(str(canary))], dtype=object))
+    with pytest.raises(ValueError, match="without pickle.*Object arrays"):
+        _files.read_npz(path, SCHEMA, ("x",))
+    assert not canary.exists()
+    np.load(path, allow_pickle=True)["x"][0].close()
+    assert canary.exists(), "the canary would not have sung"
+
+
+def test_nothing_is_pickled(tmp_path):
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        _files.write_npz(tmp_path / "a.npz", {"x": np.array([None])})
+    assert os.listdir(tmp_path) == []

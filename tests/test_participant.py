@@ -1,0 +1,304 @@
+"""EEG at the door: units, gaps, names, and epochs that equal arrays."""
+
+import mne
+import numpy as np
+import pytest
+
+from eegic import Participant
+
+NAMES = ["Fz", "Cz", "Pz"]
+
+
+def microvolts(rng, *lengths, n_channels=3):
+    return [10 * rng.standard_normal((n, n_channels)) for n in lengths]
+
+
+@pytest.fixture
+def arrays(rng):
+    return microvolts(rng, 640, 512)
+
+
+def build(arrays, **changes):
+    """Build a participant in microvolts, with changes to the arguments."""
+    arguments = {"stimuli": ["bach", "holst"], "sfreq": 64.0, "ch_names": NAMES, "unit": "uV", "name": "sub-01"}
+    return Participant.from_arrays(arrays, **{**arguments, **changes})
+
+
+class TestArrays:
+    def test_everything_in_its_place(self, arrays):
+        p = build(arrays, bads=["Cz"], montage="biosemi64")
+        assert repr(p) == "Participant(sub-01: 2 trials of 2 sounds, 18 s, 3 channels at 64 Hz, bad: Cz)"
+        assert (p.ch_names, p.bads, p.stimuli, p.sfreq) == (tuple(NAMES), ("Cz",), ("bach", "holst"), 64.0)
+        assert isinstance(p.info, mne.Info)
+        positions = mne.channels.make_standard_montage("biosemi64").get_positions()["ch_pos"]
+        found = p.info.get_montage().get_positions()["ch_pos"]
+        distance = [np.linalg.norm(m["Fz"] - m["Pz"]) for m in (positions, found)]
+        assert distance[0] == pytest.approx(distance[1])
+        for trial, array in zip(p.trials, arrays, strict=True):
+            np.testing.assert_allclose(trial.eeg, array * 1e-6, rtol=1e-15)
+            assert trial.n_times == len(array) == len(trial.mask)
+            assert trial.mask.all()
+
+    def test_arrays_are_copied_and_frozen(self, arrays):
+        p = build(arrays)
+        before = p.trials[0].eeg[0, 0]
+        arrays[0][0, 0] = 99
+        assert p.trials[0].eeg[0, 0] == before
+        for array in (p.trials[0].eeg, p.trials[0].mask):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+
+    @pytest.mark.parametrize(("unit", "volts"), [("V", 1.0), ("mV", 1e-3), ("uV", 1e-6), ("µV", 1e-6), ("nV", 1e-9)])
+    def test_units(self, rng, unit, volts):
+        eeg = 1e-5 * rng.standard_normal((100, 3))
+        p = build([eeg / volts], stimuli=["bach"], unit=unit)
+        np.testing.assert_allclose(p.trials[0].eeg, eeg, rtol=1e-14)
+
+    @pytest.mark.parametrize("dtype", ["int16", "float32", "float16"])
+    def test_other_number_types(self, arrays, dtype):
+        p = build([x.astype(dtype) for x in arrays])
+        assert p.trials[0].eeg.dtype == np.float64
+        np.testing.assert_allclose(p.trials[0].eeg, 1e-6 * arrays[0].astype(dtype).astype(float), rtol=1e-6)
+
+    @pytest.mark.parametrize(("unit", "factor"), [("V", 1.0), ("nV", 1e-4)])
+    def test_an_implausible_unit_warns_at_the_call(self, arrays, unit, factor):
+        with pytest.warns(
+            UserWarning, match=r"sub-01: the median magnitude.*EEG lies near 1e-5 V. Name the unit"
+        ) as caught:
+            build([factor * x for x in arrays], unit=unit)
+        assert caught[0].filename == __file__
+
+    def test_an_offset_is_no_magnitude(self, arrays):
+        build([x + 1e6 for x in arrays])  # one volt of offset, ten microvolts of EEG: no warning
+        build([0 * x for x in arrays])  # flat EEG has no unit
+
+    def test_default_channel_names(self, rng):
+        p = build(microvolts(rng, 100), stimuli=["bach"], ch_names=None)
+        assert p.ch_names == ("EEG001", "EEG002", "EEG003")
+        p = build(microvolts(rng, 100, n_channels=16), stimuli=["bach"], ch_names=None, montage="biosemi16")
+        assert p.ch_names == tuple(mne.channels.make_standard_montage("biosemi16").ch_names)
+
+    def test_an_unknown_position_stays_unknown(self, rng):
+        p = build(microvolts(rng, 100), stimuli=["bach"], ch_names=["Fz", "Cz", "X1"], montage="biosemi64")
+        located = [np.isfinite(channel["loc"][:3]).all() and channel["loc"][:3].any() for channel in p.info["chs"]]
+        assert located == [True, True, False]
+
+    @pytest.mark.parametrize(
+        ("changes", "error", "message"),
+        [
+            ({"sfreq": 0}, ValueError, "sfreq: expected a finite positive number of hertz"),
+            ({"unit": "volts"}, ValueError, "unit: expected one of 'V', 'mV', 'uV'"),
+            ({"on_nan": "drop"}, ValueError, "on_nan: expected one of 'raise', 'mask'"),
+            ({"stimuli": ["bach"]}, ValueError, r"sub-01: expected one stimulus per trial \(2\), got 1"),
+            ({"stimuli": "ab"}, TypeError, r"expected one stimulus per trial, got the text 'ab'. Write \['ab'\]"),
+            ({"stimuli": ["bach", 2]}, TypeError, r"stimuli: expected the name of a sound, got 2 \(int\)"),
+            ({"stimuli": ["bach", ""]}, TypeError, "expected the name of a sound, got ''"),
+            (
+                {"ch_names": ["Fz", "Cz"]},
+                ValueError,
+                r"ch_names: expected one name per channel \(3\), got 2: 'Fz', 'Cz'",
+            ),
+            (
+                {"ch_names": ["Fz", "Cz", "Fz"]},
+                ValueError,
+                "each channel needs its own name, but 'Fz' stands more than",
+            ),
+            (
+                {"bads": ["cz"]},
+                ValueError,
+                r"sub-01: bads: expected one of 'Fz', 'Cz', 'Pz', got 'cz'. Did you mean 'Cz'\?",
+            ),
+            ({"bads": "Oz"}, ValueError, "sub-01: bads: .* got 'Oz'"),
+            ({"bads": NAMES}, ValueError, "sub-01: every channel is in `bads`. Keep one, or leave the participant out"),
+            ({"masks": [np.ones(640, bool)]}, ValueError, r"expected one mask per trial \(2\), got 1"),
+            (
+                {"masks": [np.ones(640, bool)] * 2},
+                ValueError,
+                "sub-01, trial 1: expected a boolean mask of 512 samples",
+            ),
+            ({"masks": [np.ones(640), np.ones(512)]}, ValueError, "trial 0: expected a boolean mask.*got float64"),
+        ],
+    )
+    def test_wrong_arguments(self, arrays, changes, error, message):
+        with pytest.raises(error, match=message):
+            build(arrays, **changes)
+
+    @pytest.mark.parametrize(
+        ("spoil", "error", "message"),
+        [
+            (lambda x: [], ValueError, "sub-01: expected at least one trial, got none. Give one array per trial"),
+            (lambda x: [x[0], x[1][:, :2]], ValueError, r"needs the same channels, got \[2, 3\] channels.*transpose"),
+            (lambda x: [x[0].T, x[1].T], ValueError, r"needs the same channels, got \[512, 640\] channels.*transpose"),
+            (
+                lambda x: [x[0][:, 0], x[1]],
+                ValueError,
+                r"sub-01, trial 0: expected an array \(n_times, n_channels\), got",
+            ),
+            (
+                lambda x: [x[0], x[1][:0]],
+                ValueError,
+                "sub-01, trial 1: expected samples, got none. Leave the trial out",
+            ),
+            (lambda x: [x[0], x[1] + 0j], TypeError, "sub-01, trial 1: expected real numbers, got dtype complex128"),
+            (
+                lambda x: [x[0], [[1.0, 2.0, 3.0], [1.0]]],
+                TypeError,
+                "sub-01, trial 1: .* ragged one. Give rows of equal",
+            ),
+            (
+                lambda x: [x[0], x[1].astype(object)],
+                TypeError,
+                "sub-01, trial 1: expected real numbers, got dtype object",
+            ),
+        ],
+    )
+    def test_wrong_arrays(self, arrays, spoil, error, message):
+        with pytest.raises(error, match=message):
+            build(spoil(arrays))
+
+    def test_transposed_arrays_of_one_length(self, arrays):
+        with pytest.raises(ValueError, match=r"got shape \(3, 100\): more channels than samples. Transpose the arrays"):
+            build([x[:100].T for x in arrays], ch_names=None)
+
+
+class TestGaps:
+    def test_nan_is_refused_with_its_place(self, arrays):
+        arrays[1][[7, 9], 1] = np.nan
+        arrays[1][9, 2] = np.nan
+        message = r"sub-01, trial 1: channel Cz has 2 NaN samples, the first at sample 7 \(2 channels.*on_nan='mask'"
+        with pytest.raises(ValueError, match=message):
+            build(arrays)
+
+    def test_nan_can_be_masked(self, arrays):
+        arrays[1][[7, 9], 1] = np.nan
+        own = [np.arange(640) != 3, np.arange(512) != 5]
+        p = build(arrays, on_nan="mask", masks=own)
+        np.testing.assert_array_equal(np.flatnonzero(~p.trials[0].mask), [3])
+        np.testing.assert_array_equal(np.flatnonzero(~p.trials[1].mask), [5, 7, 9])
+        assert own[1].sum() == 511, "the caller's mask was changed"
+
+    @pytest.mark.parametrize("on_nan", ["raise", "mask"])
+    def test_infinity_is_never_masked(self, arrays, on_nan):
+        arrays[0][4, 2] = -np.inf
+        with pytest.raises(ValueError, match="channel Pz has 1 infinite samples, the first at sample 4.*Repair"):
+            build(arrays, on_nan=on_nan)
+
+    @pytest.mark.parametrize("on_nan", ["raise", "mask"])
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_dead_channel_must_be_named(self, arrays, on_nan, value):
+        arrays[1][:, 1] = value
+        with pytest.raises(ValueError, match="sub-01, trial 1: channel Cz is .* throughout. List it in `bads`"):
+            build(arrays, on_nan=on_nan)
+        p = build(arrays, on_nan=on_nan, bads=["Cz"])
+        assert p.trials[1].mask.all()
+        assert not np.isfinite(p.trials[1].eeg[:, 1]).any()
+
+    def test_one_bad_channel_may_be_a_text(self, arrays):
+        arrays[0][3, 1] = np.nan
+        assert build(arrays, bads="Cz").bads == ("Cz",)
+
+
+@pytest.fixture
+def epochs(rng):
+    """Three epochs from -0.2 s, with EOG and misc channels, a bad channel and positions."""
+    info = mne.create_info(["EOG", *NAMES, "wave"], 100.0, ["eog", "eeg", "eeg", "eeg", "misc"])
+    info.set_montage("biosemi64", on_missing="ignore")
+    info["bads"] = ["Cz"]
+    events = np.array([[500, 0, 1], [1500, 0, 2], [2500, 0, 1]])
+    data = 1e-5 * rng.standard_normal((3, 5, 521))
+    return mne.EpochsArray(data, info, events, tmin=-0.2, event_id={"bach": 1, "holst": 2}, verbose="error")
+
+
+class TestEpochs:
+    def test_equal_arrays(self, epochs):
+        p = Participant.from_epochs(epochs, name="sub-01")
+        data = epochs.get_data(copy=True)[:, 1:4, 20:]
+        same = Participant.from_arrays(
+            data.transpose(0, 2, 1), ["bach", "holst", "bach"], 100.0, ch_names=NAMES, bads=["Cz"], name="sub-01"
+        )
+        assert repr(p) == repr(same) == "Participant(sub-01: 3 trials of 2 sounds, 15 s, 3 channels at 100 Hz, bad: Cz)"
+        assert p.stimuli == same.stimuli
+        for a, b in zip(p.trials, same.trials, strict=True):
+            np.testing.assert_array_equal(a.eeg, b.eeg)
+            np.testing.assert_array_equal(a.mask, b.mask)
+
+    def test_positions_are_kept(self, epochs):
+        p = Participant.from_epochs(epochs)
+        expected = [channel["loc"][:3] for channel in epochs.info["chs"][1:4]]
+        np.testing.assert_allclose([channel["loc"][:3] for channel in p.info["chs"]], expected, rtol=0, atol=1e-9)
+
+    def test_the_epochs_are_left_as_they_were(self, epochs):
+        before = epochs.get_data(copy=True)
+        Participant.from_epochs(epochs)
+        assert epochs.ch_names == ["EOG", *NAMES, "wave"]
+        np.testing.assert_array_equal(epochs.get_data(copy=True), before)
+
+    def test_stimuli_and_durations(self, epochs):
+        p = Participant.from_epochs(epochs, ["a", "b", "c"], durations={"a": 2.5, "c": 5.01, "elsewhere": 60.0})
+        assert [trial.n_times for trial in p.trials] == [250, 501, 501]
+        assert p.stimuli == ("a", "b", "c")
+        with pytest.raises(
+            ValueError, match=r"bach lasts 6.00 s but its epoch ends 5.01 s after.*Cut longer epochs \(tmax\)"
+        ):
+            Participant.from_epochs(epochs, durations={"bach": 6.0})
+        with pytest.raises(ValueError, match=r"durations\['bach'\]: expected a finite positive number of seconds"):
+            Participant.from_epochs(epochs, durations={"bach": -1.0})
+
+    def test_bad_stretches_are_masked(self, epochs):
+        onsets = [5.0 + 1.0, 15.0 - 0.1, 25.0 + 2.0, 25.0 + 3.002, 25.0 + 4.0]
+        epochs.set_annotations(
+            mne.Annotations(onsets, [0.5, 0.2, 0.1, 0.0, 0.1], ["BAD_muscle", "bad", "blink", "BAD boundary", "bad_x"])
+        )
+        masks = [np.flatnonzero(~trial.mask) for trial in Participant.from_epochs(epochs).trials]
+        np.testing.assert_array_equal(masks[0], np.arange(100, 151))  # the sample at either end is not clean
+        np.testing.assert_array_equal(masks[1], np.arange(0, 11))
+        np.testing.assert_array_equal(masks[2], [300, *range(400, 411)])
+
+    def test_rejected_epochs_are_dropped_before_they_are_counted(self, epochs, rng):
+        """Epochs that are not yet loaded still hold the rejected ones: names must follow those that stay."""
+        data = 1e-5 * rng.standard_normal((3, 4000))
+        data[0, 1600] = 1.0
+        raw = mne.io.RawArray(data, mne.create_info(NAMES, 100.0, "eeg"), verbose="error")
+        lazy = mne.Epochs(
+            raw,
+            epochs.events,
+            epochs.event_id,
+            0,
+            3,
+            baseline=None,
+            reject={"eeg": 0.1},
+            preload=False,
+            verbose="error",
+        )
+        p = Participant.from_epochs(lazy)
+        assert p.stimuli == ("bach", "bach")
+        np.testing.assert_allclose(p.trials[1].eeg, data[:, 2500:2801].T, rtol=1e-12)
+        with pytest.raises(
+            ValueError, match=r"one stimulus per epoch \(2\), got 3. Epochs may have been dropped.*selection"
+        ):
+            Participant.from_epochs(lazy, ["a", "b", "c"])
+
+    def test_no_epoch_left(self, epochs):
+        with pytest.raises(ValueError, match="sub-01: no epoch is left. `epochs.drop_log` says why"):
+            Participant.from_epochs(epochs.drop([0, 1, 2], verbose="error"), name="sub-01")
+
+    @pytest.mark.parametrize(("tmin", "tmax"), [(0.1, 2.0), (-2.0, -1.0)])
+    def test_time_zero_must_be_inside(self, epochs, rng, tmin, tmax):
+        data = 1e-5 * rng.standard_normal((1, 5, round(100 * (tmax - tmin)) + 1))
+        shifted = mne.EpochsArray(data, epochs.info, tmin=tmin, verbose="error")
+        with pytest.raises(
+            ValueError, match=f"contain time zero.*from {tmin:g} to {tmax:g} s. Cut them with tmin <= 0"
+        ):
+            Participant.from_epochs(shifted)
+
+    def test_a_grid_that_misses_zero_starts_at_the_nearest_sample(self, epochs, rng):
+        data = 1e-5 * rng.standard_normal((1, 5, 300))
+        p = Participant.from_epochs(mne.EpochsArray(data, epochs.info, tmin=-0.104, verbose="error"))
+        np.testing.assert_array_equal(p.trials[0].eeg, data[0, 1:4, 10:].T)
+
+    def test_nan_follows_the_rule_of_arrays(self, epochs):
+        epochs._data[1, 1, 30] = np.nan
+        with pytest.raises(ValueError, match="trial 1: channel Fz has 1 NaN samples, the first at sample 10"):
+            Participant.from_epochs(epochs)
+        p = Participant.from_epochs(epochs, on_nan="mask")
+        np.testing.assert_array_equal(np.flatnonzero(~p.trials[1].mask), [10])
