@@ -1,0 +1,379 @@
+"""A tonal grammar of variable order that knows the exact surprisal of every note it writes.
+
+Pitch and timing are two independent Markov chains with finitely many states and no zero probabilities. Their
+stationary distributions are therefore known, and with them the probability of a note after *any* past, however short:
+a piece is a window onto an endless stationary one, and nothing about its first notes is approximate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from eegic import _checks
+from eegic.datasets.melody import KINDS, Melody
+
+ORDER = 3  # at most this many earlier pitches matter
+RHYTHMS = ("isochronous", "free")
+MAX_PREDICTABILITY = 4.0  # beyond it the rarest notes approach the smallest floating-point numbers
+
+_N_PITCHES = 15  # two octaves of a scale of seven degrees, and the tonic on top
+_SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}  # harmonic minor has a leading tone
+_PROFILES = {  # Krumhansl & Kessler (1982): how well each degree of the scale fits its key
+    "major": (6.35, 3.48, 4.38, 4.09, 5.19, 3.66, 2.88),
+    "minor": (6.33, 3.52, 5.38, 3.53, 4.75, 3.98, 3.17),
+}
+_LEAP = 3  # scale steps; a fourth or more
+
+_BAR = 8  # half beats
+_INTERVALS = np.array([1, 2, 3, 4])  # half beats between successive onsets
+_ACCENTS = np.array([1.2, 0.0, 0.6, 0.0, 0.9, 0.0, 0.6, 0.0])  # per position in the bar
+_ROUNDING = 1e-9  # beats; 30 s at 150 beats per minute hold 75 beats, whatever the division says
+_LEGATO = 0.95  # fraction of the time to the next onset for which a note is held
+
+
+@dataclass(frozen=True)
+class MelodyGrammar:
+    """Rules by which melodies are written, as probabilities of the next note given its past.
+
+    Parameters
+    ----------
+    mode : {"major", "minor"}
+        Scale of the melodies (minor is the harmonic one).
+    tonic : int
+        MIDI number of the lowest pitch, a tonic; pitches cover two octaves from there.
+    rhythm : {"isochronous", "free"}
+        One note on every beat, whose timing surprisal is exactly 0, or intervals of half a beat to two beats.
+    tempo : float
+        Beats per minute; a bar has four beats.
+    predictability : float
+        Factor on the logarithms of all weights, from 0 (every pitch, and every interval, equally likely) to 4.
+    style : int
+        Seed of the style: habits of single contexts that follow from no rule. Melodies of one style share them.
+
+    Notes
+    -----
+    How much of the past counts depends on the past. The next *pitch* depends on the last pitch alone (order 1: key,
+    proximity, register, leading tones rise), unless the last interval was a leap (order 2: gaps are filled by a step
+    back) or the last two intervals were steps in one direction (order 3: the line goes on). The next *interval*
+    depends on the position in the bar and on the last interval, and, if the last two intervals differed, on both
+    (the pattern repeats). Each of these contexts has its own habits, so surprisal is not a matter of interval size.
+
+    With ``past`` the earlier notes and ``p`` what `probabilities` returns, the surprisal of a note is
+    ``-log2(p(pitch | past)) - log2(p(onset | past))``; the two chains are independent, so the terms add. Pieces start
+    in the stationary state: the first pitch has its long-run frequency, and the first onset falls anywhere in the first
+    bar, with the long-run frequency of that position.
+
+    Examples
+    --------
+    >>> grammar = MelodyGrammar(mode="minor", rhythm="free")
+    >>> grammar.sample(duration=30, rng=1)
+    Melody(78 notes in 30.0 s, 2.45 + 1.29 bits per note for pitch and timing)
+    >>> round(grammar.entropy("pitch"), 2), round(grammar.entropy("timing"), 2)
+    (2.53, 1.42)
+    """
+
+    mode: str = "major"
+    tonic: int = 60
+    rhythm: str = "isochronous"
+    tempo: float = 150.0
+    predictability: float = 1.0
+    style: int = 0
+
+    def __post_init__(self) -> None:
+        _checks.one_of("mode", self.mode, _SCALES)
+        _checks.one_of("rhythm", self.rhythm, RHYTHMS)
+        _checks.positive("tempo", self.tempo, "beats per minute")
+        _checks.count("style", self.style, minimum=0)
+        if _checks.count("tonic", self.tonic, minimum=21) > 103:
+            raise ValueError(f"tonic: two octaves above {self.tonic} lie beyond MIDI pitch 127. Give 21 to 103.")
+        if not 0 <= _checks.finite("predictability", self.predictability, "0 to 4") <= MAX_PREDICTABILITY:
+            raise ValueError(
+                f"predictability: expected 0 (all pitches equally likely) to {MAX_PREDICTABILITY:g}, "
+                f"got {self.predictability:g}."
+            )
+
+    @property
+    def pitches(self) -> np.ndarray:
+        """MIDI numbers of the pitches in use, ascending, shape (n_pitches,)."""
+        octave, degree = np.divmod(np.arange(_N_PITCHES), 7)
+        return np.asarray(self.tonic + 12 * octave + np.array(_SCALES[self.mode])[degree])
+
+    @property
+    def beat(self) -> float:
+        """Length of a beat in seconds."""
+        return 60 / self.tempo
+
+    def context(self, past: Sequence[int]) -> tuple[int, ...]:
+        """Return the part of a past of at least three pitches on which the next pitch depends: its last 1, 2 or 3."""
+        if len(past) < ORDER:
+            raise ValueError(f"past: expected at least {ORDER} pitches, got {len(past)}. A shorter past matters whole.")
+        recent = self._degrees(past)[-ORDER:]
+        return tuple(int(pitch) for pitch in past[-int(_pitch_order()[recent]) :])
+
+    def probabilities(self, past: Sequence[float], kind: str = "pitch") -> dict[float, float]:
+        """Return the distribution of the next pitch, or of the next onset, after any past.
+
+        Parameters
+        ----------
+        past : sequence of float
+            For pitch: the MIDI numbers of all earlier notes. For timing: their onsets in beats from the first bar line.
+            It may be empty.
+        kind : {"pitch", "timing"}
+            What to predict.
+
+        Returns
+        -------
+        dict of float to float
+            Probability of each possible next pitch (MIDI number) or onset (beats from the first bar line).
+
+        Examples
+        --------
+        >>> after_a_leap_up = MelodyGrammar().probabilities([60, 62, 72])
+        >>> round(after_a_leap_up[71], 2), round(sum(after_a_leap_up.values()), 12)
+        (0.38, 1.0)
+        >>> MelodyGrammar(rhythm="isochronous").probabilities([0, 1, 2], "timing")
+        {3.0: 1.0}
+        """
+        _checks.one_of("kind", kind, KINDS[:2])
+        if kind == "pitch":
+            recent = self._degrees(past)[-ORDER:]
+            row = self._pitch_tables[len(recent)][recent]
+            return dict(zip(self.pitches.tolist(), row.tolist(), strict=True))
+        if self.rhythm == "isochronous":
+            _check_beats(past)
+            return {float(len(past)): 1.0}
+        onsets = _half_beats(past)
+        row = _timing_row(self._timing_tables, onsets)
+        following = onsets[-1] + _INTERVALS if onsets else np.arange(_BAR)
+        return dict(zip((following / 2).tolist(), row.tolist(), strict=True))
+
+    def entropy(self, kind: str = "both") -> float:
+        """Return the exact entropy rate: expected surprisal of a note given its whole past, in bits per note.
+
+        Parameters
+        ----------
+        kind : {"pitch", "timing", "both"}
+            Of what the notes are, of when they come, or of both.
+        """
+        _checks.one_of("kind", kind, KINDS)
+        if kind == "both":
+            return self.entropy("pitch") + self.entropy("timing")
+        if kind == "timing" and self.rhythm == "isochronous":
+            return 0.0
+        joint = self._pitch_joint if kind == "pitch" else self._timing_joint
+        return float(-np.sum(joint * np.log2(joint / joint.sum(axis=-1, keepdims=True))))
+
+    def sample(
+        self,
+        *,
+        duration: float | None = None,
+        n_notes: int | None = None,
+        rng: int | np.random.Generator | None = None,
+    ) -> Melody:
+        """Write a melody.
+
+        Parameters
+        ----------
+        duration : float, optional
+            Length of the piece in seconds, at least a bar; notes that would start later are left out.
+        n_notes : int, optional
+            Number of notes; the piece ends with the last one. Give either this or `duration`.
+        rng : int, Generator or None
+            Pitch, timing and velocity have their own streams: the same seed gives the same pitches in any rhythm.
+
+        Returns
+        -------
+        Melody
+        """
+        if (duration is None) == (n_notes is None):
+            raise ValueError(
+                f"sample: expected duration or n_notes, got duration={duration}, n_notes={n_notes}. Give one."
+            )
+        limit = np.inf if duration is None else self._n_beats(duration)
+        most = int(2 * limit) + 1 if n_notes is None else _checks.count("n_notes", n_notes)
+        pitch_rng, timing_rng, velocity_rng = np.random.default_rng(rng).spawn(3)
+        beats, timing_surprisal = self._timing(timing_rng, limit, most)
+        onsets = beats * self.beat
+        length = float(onsets[-1] if duration is None else duration)
+        degrees, pitch_surprisal = self._pitch(pitch_rng, len(onsets) - 1)
+        return Melody(
+            pitches=self.pitches[degrees],
+            onsets=onsets[:-1],
+            durations=np.minimum(_LEGATO * np.diff(onsets), length - onsets[:-1]),
+            velocities=_velocities(velocity_rng, beats[:-1]),
+            pitch_surprisal=pitch_surprisal,
+            timing_surprisal=timing_surprisal[:-1],
+            duration=length,
+            tonic=self.tonic,
+            bar=4 * self.beat,
+        )
+
+    def _n_beats(self, duration: float) -> float:
+        n_beats = _checks.positive("duration", duration, "seconds") / self.beat
+        if n_beats < 4:
+            raise ValueError(f"duration: expected at least a bar ({4 * self.beat:g} s), got {duration:g} s.")
+        return n_beats
+
+    def _pitch(self, rng: np.random.Generator, n_notes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Degrees and their surprisal in bits, each of shape (n_notes,)."""
+        degrees: list[int] = []
+        surprisal = []
+        for uniform in rng.random(n_notes):
+            recent = tuple(degrees[-ORDER:])
+            row = self._pitch_tables[len(recent)][recent]
+            degrees.append(_draw(row, uniform))
+            surprisal.append(-np.log2(row[degrees[-1]]))
+        return np.array(degrees), np.array(surprisal)
+
+    def _timing(self, rng: np.random.Generator, limit: float, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Onsets in beats and their surprisal in bits, up to the first one that no longer belongs to the piece."""
+        if self.rhythm == "isochronous":
+            beats = np.arange(min(most, np.ceil(limit - _ROUNDING)) + 1)
+            return beats, np.zeros(len(beats))
+        onsets: list[int] = []
+        surprisal = []
+        for uniform in rng.random(most + 1):
+            row = _timing_row(self._timing_tables, onsets)
+            k = _draw(row, uniform)
+            onsets.append(onsets[-1] + int(_INTERVALS[k]) if onsets else k)
+            surprisal.append(-np.log2(row[k]))
+            if onsets[-1] / 2 >= limit - _ROUNDING:
+                break
+        return np.array(onsets) / 2, np.array(surprisal)
+
+    def _degrees(self, past: Sequence[float]) -> tuple[int, ...]:
+        """Return the steps above the lowest pitch."""
+        degree = {int(pitch): i for i, pitch in enumerate(self.pitches)}
+        foreign = [pitch for pitch in past if pitch not in degree]
+        if foreign:
+            raise ValueError(
+                f"past: {foreign[0]!r} is not a pitch of this grammar. Expected MIDI numbers among {list(degree)}."
+            )
+        return tuple(degree[int(pitch)] for pitch in past)
+
+    @cached_property
+    def _pitch_joint(self) -> np.ndarray:
+        """Stationary probability of four successive degrees, shape (n_pitches,) * 4."""
+        weights = _pitch_weights(self.mode, np.random.default_rng([self.style, 0]))
+        transition = _softmax(self.predictability * weights)
+        return _stationary(transition, lambda joint: joint.sum(axis=0))
+
+    @cached_property
+    def _pitch_tables(self) -> tuple[np.ndarray, ...]:
+        """Probability of the next degree after 0, 1, 2 and 3 known ones; the next one is the last axis."""
+        return tuple(_conditional(self._pitch_joint.sum(axis=tuple(range(ORDER - k)))) for k in range(ORDER + 1))
+
+    @cached_property
+    def _timing_joint(self) -> np.ndarray:
+        """Stationary probability of interval before last, last interval, position and next interval."""
+        transition = _softmax(self.predictability * _timing_weights(np.random.default_rng([self.style, 1])))
+        return _stationary(transition, _next_position)
+
+    @cached_property
+    def _timing_tables(self) -> tuple[np.ndarray, ...]:
+        """Probability of the first position, and of the next interval after 0, 1 and 2 known ones."""
+        joint = self._timing_joint
+        return (joint.sum(axis=(0, 1, 3)), *(_conditional(joint.sum(axis=tuple(range(2 - k)))) for k in range(3)))
+
+
+def _pitch_order() -> np.ndarray:
+    """How many of the last three degrees matter, shape (n_pitches,) * 3, oldest first."""
+    a, b, c = np.ogrid[:_N_PITCHES, :_N_PITCHES, :_N_PITCHES]
+    run = (b - a == c - b) & (np.abs(c - b) == 1)
+    leap = np.abs(c - b) >= _LEAP
+    return np.where(run, 3, np.where(leap, 2, 1))
+
+
+def _pitch_weights(mode: str, rng: np.random.Generator) -> np.ndarray:
+    """Logarithmic weight of the fourth degree after the first three, shape (n_pitches,) * 4."""
+    n = _N_PITCHES
+    _, b, c, d = np.ogrid[:n, :n, :n, :n]
+    size = np.abs(d - c)
+    key = np.log(_PROFILES[mode])[d % 7]
+    register = -0.5 * ((d - n // 2) / 4.5) ** 2
+    leading = 1.5 * ((c % 7 == 6) & (d == c + 1))
+    first = key + register + leading - 0.55 * size - 0.9 * (size == 0) + 0.7 * rng.standard_normal((n, n))
+    second = 2.0 * (np.sign(d - c) == -np.sign(c - b)) * (size == 1) + 0.7 * rng.standard_normal((n, n, n))
+    third = 1.2 * (d - c == c - b) + 0.7 * rng.standard_normal((n, n, n, n))
+    order = _pitch_order()[..., None]
+    return np.asarray(first + (order == 2) * second + (order == 3) * third)
+
+
+def _timing_weights(rng: np.random.Generator) -> np.ndarray:
+    """Logarithmic weight of the next interval, shape (n_intervals, n_intervals, n_positions, n_intervals)."""
+    n = len(_INTERVALS)
+    before, last, position, following = np.ogrid[:n, :n, :_BAR, :n]
+    accent = _ACCENTS[(position + _INTERVALS[following]) % _BAR]
+    first = accent + np.array([0.6, 1.0, 0.0, 0.2])[following] + 0.4 * (following == last)
+    first = first + 0.6 * rng.standard_normal((n, _BAR, n))
+    second = 1.2 * (following == before) + 0.6 * rng.standard_normal((n, n, _BAR, n))
+    return np.asarray(first + (before != last) * second)
+
+
+def _next_position(joint: np.ndarray) -> np.ndarray:
+    """Probability of the next last-two intervals and position, from that of the present ones and the next interval."""
+    known = joint.sum(axis=0)
+    moved = [np.roll(known[..., k], step, axis=-1) for k, step in enumerate(_INTERVALS)]
+    return np.stack(moved, axis=1)
+
+
+def _stationary(transition: np.ndarray, advance: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Joint probability of state and next symbol in the long run; `advance` sums it into the next state."""
+    state = np.full(transition.shape[:-1], 1 / np.prod(transition.shape[:-1]))
+    change = 1.0
+    while change > 1e-15:
+        following = advance(state[..., None] * transition)
+        following /= following.sum()
+        change = float(np.abs(following - state).max())
+        state = following
+    joint: np.ndarray = state[..., None] * transition
+    return joint
+
+
+def _softmax(weights: np.ndarray) -> np.ndarray:
+    return _conditional(np.exp(weights - weights.max(axis=-1, keepdims=True)))
+
+
+def _conditional(joint: np.ndarray) -> np.ndarray:
+    """Divide by the sum over the last axis."""
+    return np.asarray(joint / joint.sum(axis=-1, keepdims=True))
+
+
+def _timing_row(tables: tuple[np.ndarray, ...], onsets: Sequence[int]) -> np.ndarray:
+    """Distribution of the first position, or of the interval that follows `onsets` (half beats)."""
+    if not onsets:
+        return tables[0]
+    known = np.diff(onsets[-3:]) - 1  # index of each interval
+    return np.asarray(tables[1 + len(known)][(*known, onsets[-1] % _BAR)])
+
+
+def _draw(row: np.ndarray, uniform: float) -> int:
+    # the cumulative sum may end a rounding error below 1
+    return min(int(np.searchsorted(np.cumsum(row), uniform, side="right")), len(row) - 1)
+
+
+def _velocities(rng: np.random.Generator, beats: np.ndarray) -> np.ndarray:
+    """MIDI velocities: louder on strong beats, with the unevenness of a hand, shape (n_notes,)."""
+    accent = 10 * _ACCENTS[np.round(2 * beats).astype(int) % _BAR]
+    uneven: np.ndarray = np.round(75 + accent + rng.normal(0, 6, len(beats)))
+    return np.asarray(np.clip(uneven, 40, 120), dtype=int)
+
+
+def _check_beats(past: Sequence[float]) -> None:
+    if not np.array_equal(past, np.arange(len(past))):
+        raise ValueError(f"past: isochronous notes come on beats 0, 1, 2, ..., got {list(past)}.")
+
+
+def _half_beats(past: Sequence[float]) -> list[int]:
+    onsets = [round(2 * onset) for onset in past]
+    off_grid = any(half / 2 != onset for half, onset in zip(onsets, past, strict=True))
+    if off_grid or (onsets and not 0 <= onsets[0] < _BAR) or not set(np.diff(onsets)) <= set(_INTERVALS):
+        raise ValueError(
+            f"past: expected onsets in beats, the first from 0 to 3.5 and others 0.5, 1, 1.5 or 2 beats after the one "
+            f"before, got {list(past)}. For onsets in seconds, divide by `grammar.beat`."
+        )
+    return onsets
