@@ -1,0 +1,20 @@
+"""Temporal response functions from second moments: arrays in, arrays out."""
+
+from eegic.trf.crossval import AlphaPath, CrossVal, crossval_path, nested_crossval
+from eegic.trf.folds import group_folds
+from eegic.trf.lags import bspline_basis, lag_range
+from eegic.trf.model import TRF, fit
+from eegic.trf.ridge import ALPHA_UNITS
+
+__all__ = [
+    "ALPHA_UNITS",
+    "TRF",
+    "AlphaPath",
+    "CrossVal",
+    "bspline_basis",
+    "crossval_path",
+    "fit",
+    "group_folds",
+    "lag_range",
+    "nested_crossval",
+]

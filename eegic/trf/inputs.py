@@ -1,0 +1,170 @@
+"""The public door of the engine: what comes in is checked here once, and trusted afterwards."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+
+Array = Any
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Checked trials, all numpy or all torch.
+
+    Attributes
+    ----------
+    x : list of array of float64, each (n_times, n_features)
+    y : list of array of float64, each (n_times, n_channels)
+    keep : list of array of bool, each (n_times,)
+        Samples that every model uses.
+    xp : module
+        The array namespace.
+    """
+
+    x: list[Array]
+    y: list[Array]
+    keep: list[Array]
+    xp: Any
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return int(self.x[0].shape[1])
+
+    @property
+    def n_channels(self) -> int:
+        """Number of outputs."""
+        return int(self.y[0].shape[1])
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each trial."""
+        return [int(x.shape[0]) for x in self.x]
+
+    def reversed(self) -> Trials:
+        """Exchange inputs and outputs."""
+        keep = [k & ~self.xp.any(self.xp.isnan(x), axis=1) for k, x in zip(self.keep, self.x, strict=True)]
+        return Trials(self.y, self.x, keep, self.xp)
+
+
+def check_trials(x: object, y: object, masks: Sequence[object] | None = None) -> Trials:
+    """Check features, outputs and masks; one array counts as one trial.
+
+    A channel that is NaN in every sample is set to 0 (it is then flat: no score) and named in a warning. Other NaN,
+    and masks, become samples to leave out; `reach` widens those of the features over the lags.
+    """
+    xs, ys = check_arrays("x", x, "features"), check_arrays("y", y, "channels")
+    if len(xs) != len(ys):
+        raise ValueError(f"x, y: expected the same trials in both, got {len(xs)} and {len(ys)}.")
+    if masks is not None and len(masks) != len(xs):
+        raise ValueError(f"masks: expected one per trial ({len(xs)}), got {len(masks)}.")
+    xp = array_namespace(xs[0], ys[0])
+    for i, (a, b) in enumerate(zip(xs, ys, strict=True)):
+        if a.shape[0] != b.shape[0]:
+            raise ValueError(
+                f"Trial {i}: x has {a.shape[0]} samples and y has {b.shape[0]}. Bring both to one rate and one "
+                "duration (`FeatureSeries.resample(sfreq, duration=...)`)."
+            )
+    ys = _silence_dead_channels(ys, xp)
+    keep = [~xp.any(xp.isnan(b), axis=1) for b in ys]
+    if masks is not None:
+        keep = [k & _mask(mask, k, i, xp) for i, (k, mask) in enumerate(zip(keep, masks, strict=True))]
+    return Trials(xs, ys, keep, xp)
+
+
+def check_arrays(name: str, trials: object, axis: str) -> list[Array]:
+    """Return a list of float64 arrays (n_times, n_features or n_channels), or say what is wrong with which trial."""
+    items: object = [trials] if getattr(trials, "ndim", None) == 2 else trials
+    if not isinstance(items, (list, tuple)):
+        raise TypeError(
+            f"{name}: expected a list of arrays (n_times, n_{axis}), one per trial, or one such array; "
+            f"got {_described(trials)}."
+        )
+    if not items:
+        raise ValueError(f"{name}: expected at least one trial, got none.")
+    arrays = [_real_array(f"{name}, trial {i}", item, axis) for i, item in enumerate(items)]
+    widths = sorted({int(a.shape[1]) for a in arrays})
+    if len(widths) > 1:
+        raise ValueError(f"{name}: every trial needs the same {axis}, got {widths}.")
+    return arrays
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """Bring an array to the host as numpy."""
+    return np.asarray(array.cpu() if is_torch_array(array) else array)
+
+
+def reach(x: Array, keep: Array, lags: range, xp: Any) -> Array:
+    """Leave out every sample that a NaN of the features reaches through one of the lags."""
+    unknown = xp.any(xp.isnan(x), axis=1)
+    if not bool(xp.any(unknown)):
+        return keep
+    n_times = x.shape[0]
+    before, after = max(lags[-1], 0), max(-lags[0], 0)
+    none = xp.zeros((max(before, after),), dtype=xp.bool, device=x.device)
+    padded = xp.concat([none[:before], unknown, none[:after]])
+    reached = xp.any(xp.stack([padded[before - lag : before - lag + n_times] for lag in lags]), axis=0)
+    return keep & ~reached
+
+
+def _real_array(where: str, item: object, axis: str) -> Array:
+    array: Array = item if hasattr(item, "__array_namespace__") or is_torch_array(item) else np.asarray(item)
+    xp = array_namespace(array)
+    if xp.isdtype(array.dtype, ("bool", "complex floating")) or (
+        isinstance(array, np.ndarray) and array.dtype == object
+    ):
+        raise TypeError(f"{where}: expected real numbers, got dtype {array.dtype}. Convert to float64 first.")
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{where}: expected an array (n_times, n_{axis}), got shape {tuple(array.shape)}. "
+            f"A single one is a column: `a[:, None]`."
+        )
+    array = xp.astype(array, xp.float64, copy=False)
+    if bool(xp.any(xp.isinf(array))):
+        column = int(xp.argmax(xp.astype(xp.any(xp.isinf(array), axis=0), xp.int64)))
+        count = int(xp.sum(xp.astype(xp.isinf(array[:, column]), xp.int64)))
+        first = int(xp.argmax(xp.astype(xp.isinf(array[:, column]), xp.int64)))
+        raise ValueError(
+            f"{where}: column {column} has {count} infinite samples, the first at sample {first}. Repair them, or make "
+            "them NaN to leave them out."
+        )
+    return array
+
+
+def _silence_dead_channels(ys: list[Array], xp: Any) -> list[Array]:
+    nan = xp.stack([xp.all(xp.isnan(y), axis=0) for y in ys])  # (n_trials, n_channels)
+    dead = xp.all(nan, axis=0)
+    partly = xp.any(nan & ~dead, axis=0)
+    if bool(xp.any(partly)):
+        channel = int(xp.nonzero(partly)[0][0])
+        trial = int(xp.nonzero(nan[:, channel])[0][0])
+        raise ValueError(
+            f"y: channel {channel} is NaN throughout trial {trial} but not in every trial, so it cannot share samples "
+            "with the other channels. Interpolate it, drop the trial, or make it NaN in every trial."
+        )
+    if bool(xp.any(dead)):
+        channels = [int(c) for c in xp.nonzero(dead)[0]]
+        warnings.warn(f"y: channels {channels} are NaN throughout; their results are NaN.", stacklevel=5)
+        ys = [xp.where(dead, xp.zeros_like(y), y) for y in ys]
+    return ys
+
+
+def _mask(mask: object, like: Array, trial: int, xp: Any) -> Array:
+    array = xp.asarray(mask, device=like.device)
+    if not xp.isdtype(array.dtype, "bool") or tuple(array.shape) != tuple(like.shape):
+        raise ValueError(
+            f"masks, trial {trial}: expected {like.shape[0]} booleans, True where a sample may be used; "
+            f"got {array.dtype} {tuple(array.shape)}."
+        )
+    return array
+
+
+def _described(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")

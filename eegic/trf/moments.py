@@ -1,0 +1,205 @@
+"""Second moments of a lagged design and its outputs: all that fitting and scoring ever need.
+
+They add: the moments of two trials are the sum of theirs, and training moments are the total minus the test moments.
+Samples are read once; their number does not enter anything that comes after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from eegic.trf import lags as lagging
+
+Array = Any
+_BLOCK_BYTES = 4_000_000  # a block of the lagged design stays near the processor
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Constants subtracted before summing, the same in every trial; they keep digits and change no model.
+
+    Attributes
+    ----------
+    x : array, shape (n_features,)
+    y : array, shape (n_channels,)
+    """
+
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums over the samples of one stretch of recording, about `origin`.
+
+    ``n_columns`` is ``n_features * n_lags`` for the plain lagged design, fewer after `project`.
+
+    Attributes
+    ----------
+    n : int
+        Samples used.
+    x : array, shape (n_columns,)
+        Sums of the design.
+    y : array, shape (n_channels,)
+        Sums of the outputs.
+    xx : array, shape (n_columns, n_columns)
+        Products of the design with itself.
+    xy : array, shape (n_columns, n_channels)
+        Products of the design with the outputs.
+    yy : array, shape (n_channels,)
+        Squares of the outputs.
+    features : array, shape (2, n_features)
+        Sums and sums of squares of the features without lags: what standardising needs.
+    origin : Origin
+    """
+
+    n: int
+    x: Array
+    y: Array
+    xx: Array
+    xy: Array
+    yy: Array
+    features: Array
+    origin: Origin
+
+    def __add__(self, other: Moments) -> Moments:
+        return self._combine(other, 1)
+
+    def __sub__(self, other: Moments) -> Moments:
+        return self._combine(other, -1)
+
+    def _combine(self, other: Moments, sign: int) -> Moments:
+        if other.origin is not self.origin:
+            raise ValueError("Moments about different origins do not add. Compute them with one `Origin`.")
+        return Moments(
+            self.n + sign * other.n,
+            self.x + sign * other.x,
+            self.y + sign * other.y,
+            self.xx + sign * other.xx,
+            self.xy + sign * other.xy,
+            self.yy + sign * other.yy,
+            self.features + sign * other.features,
+            self.origin,
+        )
+
+    def project(self, columns: Array) -> Moments:
+        """Moments of the design ``X @ columns``, with `columns` of shape (n_columns, n_new_columns)."""
+        back = columns.T
+        return replace(self, x=back @ self.x, xx=back @ self.xx @ columns, xy=back @ self.xy)
+
+    def centred(self) -> tuple[Array, Array]:
+        """Scatter of the design and its products with the outputs, about their means."""
+        scatter = self.xx - self.x[:, None] * (self.x / self.n)
+        return scatter, self.xy - self.x[:, None] * (self.y / self.n)
+
+    def feature_sd(self) -> Array:
+        """Standard deviation of every feature without lags, shape (n_features,)."""
+        xp = array_namespace(self.x)
+        mean, square = self.features[0] / self.n, self.features[1] / self.n
+        return xp.sqrt(xp.clip(square - mean**2, 0.0, None))
+
+    def feature_size(self) -> Array:
+        """Root mean square of every feature about zero, shape (n_features,): what its rounding errors scale with."""
+        xp = array_namespace(self.x)
+        mean, square = self.features[0] / self.n, self.features[1] / self.n
+        return xp.sqrt(square + 2 * mean * self.origin.x + self.origin.x**2)
+
+
+def total(moments: Iterable[Moments]) -> Moments:
+    """Sum of at least one set of moments."""
+    return reduce(add, moments)
+
+
+def compute(
+    x: Array, y: Array, lags: range, keep: Array, origin: Origin, *, first: int = 0, stop: int | None = None
+) -> Moments:
+    """Moments of the samples `first` to `stop` of one trial.
+
+    Parameters
+    ----------
+    x : array of float64, shape (n_times, n_features)
+        May be NaN where `keep` is false at every sample the value reaches.
+    y : array of float64, shape (n_times, n_channels)
+        May be NaN where `keep` is false.
+    lags : range
+        Lags in samples, see `eegic.trf.lags`.
+    keep : array of bool, shape (n_times,)
+        Samples to use.
+    origin : Origin
+    first, stop : int
+        The stretch to sum over; what came before it still counts as the past of its first samples.
+
+    Returns
+    -------
+    Moments
+
+    Notes
+    -----
+    Stepping both lags by one moves the window of a product by one sample, so the Gram matrix follows from its first
+    row: ``xx[a+1, b+1] = xx[a, b] + x[first-1-a] x[first-1-b] - x[stop-1-a] x[stop-1-b]``. Samples to leave out are
+    subtracted afterwards. The design itself exists in blocks of a few megabytes only.
+    """
+    xp = array_namespace(x, y)
+    stop = x.shape[0] if stop is None else stop
+    n_lags, n_features = len(lags), x.shape[1]
+    x = x - origin.x
+    x = xp.where(xp.isnan(x), xp.zeros_like(x), x)
+    y = xp.where(keep[:, None], y - origin.y, xp.zeros_like(y))[first:stop]
+    kept = keep[first:stop]
+    padded, start = lagging.pad(x, lags, -origin.x, xp)
+    start += first
+    edge, sums, xy = _block_sums(padded, start, n_lags, y, xp)
+    xx = _gram(xp.reshape(edge, (n_features, n_features, n_lags)), padded, start, stop - first, xp)
+    left_out = [int(i) for i in xp.nonzero(~kept)[0]]
+    for rows in _rows(padded, start, n_lags, left_out, xp):
+        xx, sums = xx - rows @ rows.T, sums - xp.sum(rows, axis=1)
+    used = xp.where(kept[:, None], x[first:stop], xp.zeros_like(x[first:stop]))
+    features = xp.stack([xp.sum(used, axis=0), xp.sum(used**2, axis=0)])
+    return Moments(
+        stop - first - len(left_out), sums, xp.sum(y, axis=0), xx, xy, xp.sum(y**2, axis=0), features, origin
+    )
+
+
+def _block_sums(padded: Array, start: int, n_lags: int, y: Array, xp: Any) -> tuple[Array, Array, Array]:
+    """Gram rows at the first lag (n_features, n_columns), sums, and products with y (n_columns, n_channels)."""
+    n_features, n_times = padded.shape[0], y.shape[0]
+    n_columns = n_features * n_lags
+    size = max(64, _BLOCK_BYTES // (8 * n_columns))
+    edge = sums = xy = 0.0
+    for first in range(0, n_times, size):
+        stop = min(first + size, n_times)
+        rows = lagging.lagged_rows(padded, start, n_lags, first, stop, xp)
+        edge = edge + padded[:, start + first : start + stop] @ rows.T
+        sums = sums + xp.sum(rows, axis=1)
+        xy = xy + rows @ y[first:stop]
+    return edge, sums, xy
+
+
+def _gram(edge: Array, padded: Array, start: int, n_times: int, xp: Any) -> Array:
+    """Whole Gram matrix (n_columns, n_columns) from its rows at the first lag (n_features, n_features, n_lags)."""
+    n_features, _, n_lags = edge.shape
+    gram = xp.zeros((n_features, n_lags, n_features, n_lags), dtype=edge.dtype, device=edge.device)
+    gram[:, 0, :, :] = edge
+    gram[:, :, :, 0] = xp.permute_dims(edge, (1, 2, 0))
+    entering = xp.flip(padded[:, start - n_lags + 1 : start], axis=1)
+    leaving = xp.flip(padded[:, start + n_times - n_lags + 1 : start + n_times], axis=1)
+    for i in range(n_lags - 1):
+        step = entering[:, i, None, None] * entering[None] - leaving[:, i, None, None] * leaving[None]
+        gram[:, i + 1, :, 1:] = gram[:, i, :, :-1] + step
+    return xp.reshape(gram, (n_features * n_lags, n_features * n_lags))
+
+
+def _rows(padded: Array, start: int, n_lags: int, samples: list[int], xp: Any) -> Iterable[Array]:
+    """Transposed lagged design at scattered samples, in blocks of shape (n_columns, n_samples)."""
+    size = max(64, _BLOCK_BYTES // (8 * padded.shape[0] * n_lags))
+    for first in range(0, len(samples), size):
+        at = xp.asarray(samples[first : first + size], device=padded.device)[None, :]
+        index = start + at - xp.arange(n_lags, device=padded.device)[:, None]
+        values = xp.take(padded, xp.reshape(index, (-1,)), axis=1)
+        yield xp.reshape(values, (padded.shape[0] * n_lags, at.shape[1]))
