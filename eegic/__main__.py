@@ -1,0 +1,5 @@
+"""`python -m eegic` is `eegic`."""
+
+from eegic.cli import main
+
+main()

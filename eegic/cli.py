@@ -1,0 +1,97 @@
+"""The command line: `eegic demo`, `eegic sysinfo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import eegic
+
+app = typer.Typer(
+    name="eegic",
+    help="Does the brain track how surprising music is? From sound and EEG to a tested answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"eegic {eegic.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for sounds, features, scores and the figure.")] = Path("eegic-demo"),
+    participants: Annotated[int, typer.Option(min=1, help="Simulated listeners.")] = 6,
+    duration: Annotated[float, typer.Option(help="Seconds of each of the eight melodies.")] = 30.0,
+    effect: Annotated[
+        float, typer.Option(help="Response to surprisal relative to that to the envelope; 0 for none.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
+) -> None:
+    """Run the whole line on a simulated study whose truth is known (about 15 seconds)."""
+    import matplotlib
+
+    from eegic import demo
+
+    matplotlib.use("Agg")
+    demo.run(out, n_participants=participants, duration=duration, effect=effect, seed=seed, say=typer.echo)
+
+
+@app.command()
+def sysinfo() -> None:
+    """Print versions, processor, threads and GPU: what to paste into a bug report."""
+    import os
+    import platform
+    from importlib import metadata
+
+    from threadpoolctl import threadpool_info
+
+    typer.echo(f"eegic    {eegic.__version__}")
+    typer.echo(f"Python   {platform.python_version()} ({platform.python_implementation()})")
+    typer.echo(f"System   {platform.platform()}, {os.cpu_count()} cores")
+    for name in ("numpy", "scipy", "mne", "torch", "mtrf", "pandas", "statsmodels", "nilearn", "joblib", "soundfile"):
+        typer.echo(f"{name:<12} {metadata.version(name)}")
+    import scipy.linalg  # noqa: F401  # loads the BLAS that is asked about next
+
+    for pool in threadpool_info():
+        typer.echo(
+            f"{pool['user_api']:<12} {pool['internal_api']} {pool['version'] or ''}, {pool['num_threads']} threads"
+        )
+    typer.echo(f"GPU          {_gpu()}")
+
+
+def _gpu() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none that torch can use (CPU works for everything)"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line and exit code 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        typer.echo(f"eegic: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

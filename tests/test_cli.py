@@ -1,0 +1,90 @@
+"""The command line: quick to answer, clear when wrong, and a demo whose files say what it says."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import eegic
+from eegic import FeatureSeries, demo, read_audio
+from eegic.cli import app
+
+
+def eegic_command(*arguments, cwd=None):
+    command = [sys.executable, "-m", "eegic", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
+
+
+def test_help_names_the_commands_and_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['eegic', '--help']\nimport eegic.cli\ntry: eegic.cli.main()\nexcept SystemExit: pass\n"
+    )
+    code += "print(*{'torch', 'mne', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules), 'HEAVY', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "demo" in done.stdout and "sysinfo" in done.stdout
+    assert done.stderr.strip() == "HEAVY"
+
+
+def test_version():
+    assert eegic_command("--version").stdout == f"eegic {eegic.__version__}\n"
+
+
+def test_sysinfo_names_versions_threads_and_gpu():
+    result = CliRunner().invoke(app, ["sysinfo"])
+    assert result.exit_code == 0
+    for word in ("numpy", "torch", "mne", "threads", "GPU", eegic.__version__):
+        assert word in result.stdout
+
+
+def test_wrong_input_ends_with_one_line_and_code_2(tmp_path):
+    done = eegic_command("demo", "--duration", "-3", "--out", str(tmp_path / "demo"))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("eegic: duration: expected a finite positive number")
+    (tmp_path / "file").write_text("mine")
+    done = eegic_command("demo", "--out", str(tmp_path / "file"))
+    assert done.returncode == 2 and "expected a folder" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    lines = []
+    fitted = demo.run(out, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lines.append)
+    return out, fitted, "\n".join(lines)
+
+
+def test_demo_writes_what_it_says(finished):
+    out, fitted, account = finished
+    for name in ("demo.png", "scores.tsv", "features/", "sounds/"):
+        assert (out / name).exists() and str(out / name) in account
+    assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(out.glob(".*"))
+    series = FeatureSeries.load(out / "features" / "melody-03.npz")
+    assert series.names == ("envelope", "onset", "surprisal") and series.n_times == 20 * 64
+    assert read_audio(out / "sounds" / "melody-03.wav").duration == 20
+    scores = pd.read_csv(out / "scores.tsv", sep="\t")
+    assert len(scores) == 2 * 8 * 32
+    mean = scores.groupby("participant")["delta_r_raw"].mean()
+    for name, models in fitted.items():
+        assert mean[name] == pytest.approx(models.delta_r.mean())
+        assert f"{models.full.r.mean():.4f}" in account
+
+
+def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_path):
+    _, strong, _ = finished
+    silent = demo.run(tmp_path, n_participants=2, duration=20.0, effect=0.0, seed=1, say=lambda line: None)
+    gains = [[models.delta_r.mean() for models in one.values()] for one in (strong, silent)]
+    assert min(gains[0]) > 0.01
+    assert max(gains[1]) < 0.002
+
+
+def test_demo_is_the_same_again(finished, tmp_path):
+    out, fitted, _ = finished
+    again = demo.run(tmp_path, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lambda line: None)
+    for name, models in fitted.items():
+        np.testing.assert_array_equal(models.full.r, again[name].full.r)
+    assert (tmp_path / "scores.tsv").read_bytes() == (out / "scores.tsv").read_bytes()
