@@ -60,19 +60,15 @@ def test_relative_alpha_is_ridge_on_standardised_features(data):
 
 @pytest.mark.parametrize("alpha", [0.5, 200.0])
 def test_weights_equal_mne_without_intercept(rng, alpha):
-    """MNE fits no intercept here, so give it data whose designs and channels have mean zero."""
-    n = 900
-    x, y = rng.standard_normal((n, 3)), rng.standard_normal((n, 7))
-    x[:8] = x[-8:] = 0  # then every lagged column sums to the same
-    x[8:-8] -= x[8:-8].mean(axis=0)
-    y -= y.mean(axis=0)
-    theirs = mne.decoding.TimeDelayingRidge(
-        WINDOW["tmin"], WINDOW["tmax"], 64, alpha=alpha, reg_type="ridge", fit_intercept=False
-    ).fit(x[:, None], y[:, None])
+    """MNE fits no intercept here; trials together with their mirror images have mean zero, so ours vanishes."""
+    x, y = trials(rng, lengths=(400, 400, 400))
+    x, y = [*x, *(-t for t in x)], [*y, *(-t for t in y)]
+    edges = WINDOW["tmin"], WINDOW["tmax"]
+    theirs = mne.decoding.TimeDelayingRidge(*edges, 64, alpha=alpha, reg_type="ridge", fit_intercept=False)
+    theirs.fit(np.stack(x, axis=1), np.stack(y, axis=1))
     ours = trf.fit(x, y, SFREQ, **WINDOW, alpha=alpha, alpha_units="absolute")
-    np.testing.assert_allclose(
-        ours.weights, theirs.coef_.transpose(1, 2, 0), rtol=0, atol=1e-8 * abs(ours.weights).max()
-    )
+    largest = abs(ours.weights).max()
+    np.testing.assert_allclose(ours.weights, theirs.coef_.transpose(1, 2, 0), rtol=0, atol=1e-8 * largest)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
