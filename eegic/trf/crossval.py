@@ -17,9 +17,10 @@ from eegic.trf import design as designing
 from eegic.trf import folds as folding
 from eegic.trf import ridge
 from eegic.trf.folds import Split
-from eegic.trf.heldout import Choice, Held, mean_defined
+from eegic.trf.heldout import Choice, Held
 from eegic.trf.inputs import to_numpy
-from eegic.trf.ridge import Ridge, Sums
+from eegic.trf.ridge import Ridge
+from eegic.trf.scores import METRICS, Sums, mean_defined
 from eegic.trf.workers import Run, workers
 
 Array = Any
@@ -269,7 +270,7 @@ def nested_crossval(
     >>> nested_crossval(x, y, 64.0, tmin=0.0, tmax=0.1, alphas=np.logspace(-3, 3, 7)).r.mean().round(1)
     np.float64(0.7)
     """
-    _checks.one_of("criterion", criterion, ridge.METRICS)
+    _checks.one_of("criterion", criterion, METRICS)
     grid = ridge.check_alphas(alphas)
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=basis, bands=bands, masks=masks, backward=backward
@@ -383,7 +384,7 @@ def _in_order(split: Split, by_fold: Iterable[list[Sums]]) -> tuple[Sums, ...]:
 
 
 def _score(sums: tuple[Sums, ...], metric: str) -> Array:
-    _checks.one_of("metric", metric, ridge.METRICS)
+    _checks.one_of("metric", metric, METRICS)
     scores = [s.score(metric) for s in sums]
     return array_namespace(scores[0]).stack(scores)
 

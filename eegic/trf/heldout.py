@@ -17,10 +17,10 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from eegic.trf import moments as summing
-from eegic.trf import ridge
 from eegic.trf.folds import Fold
 from eegic.trf.moments import Moments
-from eegic.trf.ridge import Ridge, Sums
+from eegic.trf.ridge import Path, Ridge
+from eegic.trf.scores import Sums, mean_defined
 from eegic.trf.workers import Run
 
 Array = Any
@@ -86,37 +86,28 @@ class Held:
             return summing.total(rest)  # the difference of two large sums would lose digits
         return reduce(sub, [self.fold_sums[k] for k in held_out], self.everything)
 
-    def solutions(self, held_out: tuple[int, ...], alphas: np.ndarray, ratios: np.ndarray) -> tuple[Array, Array]:
-        """Solutions (n_columns, n_alphas, n_channels) and intercepts (n_alphas, n_channels) without `held_out`."""
-        train = self.train(*held_out)
+    def path(self, held_out: tuple[int, ...], alphas: np.ndarray, ratios: np.ndarray) -> Path:
+        """Fit every alpha to what is left without the folds `held_out`."""
         n_segments = sum(len(fold) for k, fold in enumerate(self.folds) if k not in held_out)
-        solutions = self.model.path(train, n_segments, alphas, ratios)
-        return solutions, ridge.intercepts(train, solutions)
+        return self.model.path(self.train(*held_out), n_segments, alphas, ratios)
 
     def predict(self, fold: int, alphas: np.ndarray, ratios: np.ndarray) -> list[Sums]:
-        """Sums of the predictions of every segment of a fold by the solutions without it."""
-        solutions, intercept = self.solutions((fold,), alphas, ratios)
-        return [ridge.predict_sums(self.parts[s], solutions, intercept) for s in self.folds[fold]]
+        """Sums of the predictions of every segment of a fold by the fits without it."""
+        path = self.path((fold,), alphas, ratios)
+        return [path.predict(self.parts[s]) for s in self.folds[fold]]
 
     def refit(self, fold: int, grid: np.ndarray, choice: Choice) -> Refit:
         """Fit without a fold at the alpha chosen for it (or for each channel), and predict it."""
         used, position = np.unique(choice.index, return_inverse=True)
-        solutions, intercept = self.solutions((fold,), grid[used], choice.ratios)
-        xp = array_namespace(solutions)
-        if choice.index.ndim:
-            channel = xp.arange(len(position), device=solutions.device)
-            at = xp.asarray(position, device=solutions.device)
-            solutions, intercept = solutions[:, at, channel][:, None], intercept[at, channel][None]
-        sums = [ridge.predict_sums(self.parts[s], solutions, intercept) for s in self.folds[fold]]
-        return Refit(sums, self.model.design.weights(solutions[:, 0], xp))
+        path = self.path((fold,), grid[used], choice.ratios).at(position.reshape(-1))
+        xp = array_namespace(path.basis)
+        sums = [path.predict(self.parts[s]) for s in self.folds[fold]]
+        return Refit(sums, self.model.design.weights(path.solutions, xp))
 
     def pair_scores(self, i: int, j: int, alphas: np.ndarray, ratios: np.ndarray, criterion: str) -> list[list[Array]]:
         """Scores, without both folds, of the segments of fold `i` and of fold `j`, each (n_alphas, n_channels)."""
-        solutions, intercept = self.solutions((i, j), alphas, ratios)
-        return [
-            [ridge.predict_sums(self.parts[s], solutions, intercept).score(criterion) for s in self.folds[k]]
-            for k in (i, j)
-        ]
+        path = self.path((i, j), alphas, ratios)
+        return [[path.predict(self.parts[s]).score(criterion) for s in self.folds[k]] for k in (i, j)]
 
     def inner(self, alphas: np.ndarray, ratios: np.ndarray, criterion: str, run: Run) -> list[Array]:
         """Mean score over the inner validation segments of every fold, each (n_alphas, n_channels)."""
@@ -127,11 +118,3 @@ class Held:
             scores[i] += of_j
             scores[j] += of_i
         return [mean_defined(array_namespace(several[0]).stack(several)) for several in scores]
-
-
-def mean_defined(scores: Array) -> Array:
-    """Mean over the first axis of the defined values; NaN where there is none."""
-    xp = array_namespace(scores)
-    defined = ~xp.isnan(scores)
-    count = xp.sum(xp.astype(defined, xp.float64), axis=0)
-    return xp.sum(xp.where(defined, scores, xp.zeros_like(scores)), axis=0) / xp.where(count > 0, count, xp.nan)

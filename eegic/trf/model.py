@@ -17,6 +17,7 @@ from eegic.trf import moments as summing
 from eegic.trf import ridge
 from eegic.trf.inputs import check_arrays, check_trials, to_numpy
 from eegic.trf.moments import Moments
+from eegic.trf.scores import METRICS, Sums
 from eegic.trf.workers import workers
 
 Array = Any
@@ -115,7 +116,7 @@ class TRF:
         -------
         array, shape (n_trials, n_outputs)
         """
-        _checks.one_of("metric", metric, ridge.METRICS)
+        _checks.one_of("metric", metric, METRICS)
         trials = check_trials(x, y, masks)
         xp = trials.xp
         inputs, outputs = (trials.y, trials.x) if self.backward else (trials.x, trials.y)
@@ -238,7 +239,9 @@ def fit(
     whole = [(trial, 0, length) for trial, length in enumerate(trials.lengths)]
     with workers(1, len(layout.feature)) as run:
         lagged = summing.total(designing.stretch_moments(trials, replace(layout, columns=None), whole, run))
-        solution = ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(whole), overall, ratios)[:, 0]
+        solution = (
+            ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(whole), overall, ratios).solutions
+        )
     weights = layout.weights(solution, xp)
     return TRF(
         weights,
@@ -271,14 +274,14 @@ def _band_alphas(alpha: float | Sequence[float], n_bands: int) -> tuple[np.ndarr
     return np.array([overall]), given / overall
 
 
-def _sample_sums(prediction: Array, target: Array, xp: Any) -> ridge.Sums:
+def _sample_sums(prediction: Array, target: Array, xp: Any) -> Sums:
     """Sums over samples, about the mean of the target, with one 'alpha'."""
     if not target.shape[0]:
         raise ValueError("No sample is left to score after masks and NaN.")
     mean = xp.mean(target, axis=0)
     p, y = prediction - mean, target - mean
     p_sum, pp, py = (xp.sum(v, axis=0)[None] for v in (p, p * p, p * y))
-    return ridge.Sums(target.shape[0], xp.sum(y, axis=0), xp.sum(y * y, axis=0), p_sum, pp, py)
+    return Sums(target.shape[0], xp.sum(y, axis=0), xp.sum(y * y, axis=0), p_sum, pp, py)
 
 
 def _safe_times(lags: range, sfreq: float) -> list[float]:

@@ -17,7 +17,7 @@ from array_api_compat import array_namespace
 from eegic.trf import lags as lagging
 
 Array = Any
-_BLOCK_BYTES = 4_000_000  # a block of the lagged design stays near the processor
+_BLOCK_BYTES = 1_000_000  # a block of the lagged design stays near the processor
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,35 +150,39 @@ def compute(
     n_lags, n_features = len(lags), x.shape[1]
     x = x - origin.x
     x = xp.where(xp.isnan(x), xp.zeros_like(x), x)
-    y = xp.where(keep[:, None], y - origin.y, xp.zeros_like(y))[first:stop]
-    kept = keep[first:stop]
     padded, start = lagging.pad(x, lags, -origin.x, xp)
-    start += first
-    edge, sums, xy = _block_sums(padded, start, n_lags, y, xp)
+    x, y, keep, start = x[first:stop], y[first:stop], keep[first:stop], start + first
+    left_out = [int(i) for i in xp.nonzero(~keep)[0]]
+    edge, x_sum, xy, y_sum, yy = _block_sums(padded, start, n_lags, y, keep if left_out else None, origin, xp)
     xx = _gram(xp.reshape(edge, (n_features, n_features, n_lags)), padded, start, stop - first, xp)
-    left_out = [int(i) for i in xp.nonzero(~kept)[0]]
     for rows in _rows(padded, start, n_lags, left_out, xp):
-        xx, sums = xx - rows @ rows.T, sums - xp.sum(rows, axis=1)
-    used = xp.where(kept[:, None], x[first:stop], xp.zeros_like(x[first:stop]))
+        xx, x_sum = xx - rows @ rows.T, x_sum - xp.sum(rows, axis=1)
+    used = xp.where(keep[:, None], x, xp.zeros_like(x))
     features = xp.stack([xp.sum(used, axis=0), xp.sum(used**2, axis=0)])
-    return Moments(
-        stop - first - len(left_out), sums, xp.sum(y, axis=0), xx, xy, xp.sum(y**2, axis=0), features, origin
-    )
+    return Moments(stop - first - len(left_out), x_sum, y_sum, xx, xy, yy, features, origin)
 
 
-def _block_sums(padded: Array, start: int, n_lags: int, y: Array, xp: Any) -> tuple[Array, Array, Array]:
-    """Gram rows at the first lag (n_features, n_columns), sums, and products with y (n_columns, n_channels)."""
-    n_features, n_times = padded.shape[0], y.shape[0]
-    n_columns = n_features * n_lags
+def _block_sums(
+    padded: Array, start: int, n_lags: int, y: Array, keep: Array | None, origin: Origin, xp: Any
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Gram rows at the first lag (n_features, n_columns), then ``x``, ``xy``, ``y`` and ``yy`` of `Moments`.
+
+    The first two take every sample, those with y only the samples of `keep`.
+    """
+    n_columns = padded.shape[0] * n_lags
     size = max(64, _BLOCK_BYTES // (8 * n_columns))
-    edge = sums = xy = 0.0
-    for first in range(0, n_times, size):
-        stop = min(first + size, n_times)
+    edge = x_sum = xy = y_sum = yy = 0.0
+    for first in range(0, y.shape[0], size):
+        stop = min(first + size, y.shape[0])
         rows = lagging.lagged_rows(padded, start, n_lags, first, stop, xp)
+        out = y[first:stop] - origin.y
+        if keep is not None:
+            out = xp.where(keep[first:stop, None], out, xp.zeros_like(out))
         edge = edge + padded[:, start + first : start + stop] @ rows.T
-        sums = sums + xp.sum(rows, axis=1)
-        xy = xy + rows @ y[first:stop]
-    return edge, sums, xy
+        x_sum = x_sum + xp.sum(rows, axis=1)
+        xy = xy + rows @ out
+        y_sum, yy = y_sum + xp.sum(out, axis=0), yy + xp.sum(out**2, axis=0)
+    return edge, x_sum, xy, y_sum, yy
 
 
 def _gram(edge: Array, padded: Array, start: int, n_times: int, xp: Any) -> Array:

@@ -1,10 +1,12 @@
-"""Ridge solutions for a whole path of alphas from one decomposition, and their scores, from moments alone."""
+"""Ridge solutions at a whole path of alphas from one decomposition, and what they predict, from moments alone."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from array_api_compat import array_namespace
 from eegic import _checks
 from eegic.trf.design import Design
 from eegic.trf.moments import Moments
+from eegic.trf.scores import Sums
 
 Array = Any
 
@@ -23,7 +26,8 @@ ALPHA_UNITS: dict[str, Callable[[int, int, float], float]] = {
     "toolbox": lambda n_samples, n_trials, sfreq: sfreq,
     "absolute": lambda n_samples, n_trials, sfreq: 1.0,
 }
-_FLAT = 1e-13  # a variance below this share of the mean square is rounding
+_SINGULAR = 1e-12  # of the largest eigenvalue
+_BLOCK = 30_000  # numbers worked on at once; what fits near the processor needs no fresh memory
 
 
 def check_alphas(alphas: object) -> np.ndarray:
@@ -61,8 +65,8 @@ class Ridge:
     def __post_init__(self) -> None:
         _checks.one_of("alpha_units", self.units, ALPHA_UNITS)
 
-    def path(self, train: Moments, n_trials: int, alphas: np.ndarray, ratios: np.ndarray) -> Array:
-        """Solutions at every alpha.
+    def path(self, train: Moments, n_trials: int, alphas: np.ndarray, ratios: np.ndarray) -> Path:
+        """Fit every alpha from one decomposition.
 
         Parameters
         ----------
@@ -74,14 +78,8 @@ class Ridge:
             In the units of this model.
         ratios : ndarray, shape (n_bands,)
             Alpha of each band as a multiple of `alphas`.
-
-        Returns
-        -------
-        array, shape (n_columns, n_alphas, n_channels)
-            Solutions for the columns as they are (not standardised).
         """
         xp = array_namespace(train.x)
-        device = train.x.device
         scatter, cross = train.centred()
         scale = self._scale(train, ratios, xp)
         if scale is not None:
@@ -90,11 +88,12 @@ class Ridge:
         values = xp.clip(values, 0.0, None)
         absolute = alphas * ALPHA_UNITS[self.units](train.n, n_trials, self.design.sfreq)
         _check_condition(float(values[0]), float(values[-1]), float(absolute[0]))
-        damping = values[:, None] + xp.asarray(absolute, device=device)
-        coefficients = (vectors.T @ cross)[:, None, :] / damping[:, :, None]
-        flat = vectors @ xp.reshape(coefficients, (coefficients.shape[0], -1))
-        flat = flat if scale is None else flat / scale[:, None]
-        return xp.reshape(flat, tuple(coefficients.shape))
+        return Path(
+            train,
+            basis=vectors if scale is None else vectors / scale[:, None],
+            rotated=vectors.T @ cross,
+            shrinkage=1 / (values[:, None] + xp.asarray(absolute, device=train.x.device)),
+        )
 
     def _scale(self, train: Moments, ratios: np.ndarray, xp: Any) -> Array | None:
         """What each column is divided by, shape (n_columns,), or None for nothing."""
@@ -114,86 +113,85 @@ class Ridge:
         return xp.take(per_feature, xp.asarray(self.design.feature, device=device), axis=0)
 
 
-def intercepts(train: Moments, solutions: Array) -> Array:
-    """Unpenalised intercepts, shape (n_alphas, n_channels), about the origin of the moments."""
-    xp = array_namespace(solutions)
-    flat = xp.reshape(solutions, (solutions.shape[0], -1))
-    return (train.y - xp.reshape(train.x @ flat, tuple(solutions.shape[1:]))) / train.n
-
-
 @dataclass(frozen=True, eq=False)
-class Sums:
-    """What any score of a prediction needs; they add over trials, whatever model predicted each.
+class Path:
+    """Ridge solutions at every alpha: ``basis @ (shrinkage[:, alpha, None] * rotated)``.
 
     Attributes
     ----------
-    n : int
-        Samples.
-    y, yy : array, shape (n_channels,)
-        Sums and sums of squares of the outputs.
-    p, pp, py : array, shape (n_alphas, n_channels)
-        Sums of the predictions, their squares, and their products with the outputs.
+    train : Moments
+        What was fitted.
+    basis : array, shape (n_columns, n_columns)
+        Eigenvectors of the training scatter, for columns as they are (not standardised).
+    rotated : array, shape (n_columns, n_channels)
+        Products with the outputs, in that basis.
+    shrinkage : array, shape (n_columns, n_alphas)
+        One over eigenvalue plus alpha.
     """
 
-    n: int
-    y: Array
-    yy: Array
-    p: Array
-    pp: Array
-    py: Array
+    train: Moments
+    basis: Array
+    rotated: Array
+    shrinkage: Array
 
-    def __add__(self, other: Sums) -> Sums:
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Sums(*(mine + theirs for mine, theirs in pairs))
+    @cached_property
+    def solutions(self) -> Array:
+        """Weights of the columns, shape (n_columns, n_alphas * n_channels)."""
+        return self.basis @ self._coefficients(0, self.shrinkage.shape[1])
 
-    def score(self, metric: str) -> Array:
-        """Score of every alpha and channel, shape (n_alphas, n_channels); NaN where it is not defined.
+    def _coefficients(self, first: int, stop: int) -> Array:
+        """Solutions in the basis for some of the alphas, shape (n_columns, (stop - first) * n_channels)."""
+        product = self.shrinkage[:, first:stop, None] * self.rotated[:, None, :]
+        return array_namespace(product).reshape(product, (product.shape[0], -1))
 
-        Parameters
-        ----------
-        metric : {"r", "r2", "mse"}
-        """
-        xp = array_namespace(self.p)
-        nan = xp.asarray(float("nan"), dtype=xp.float64, device=self.p.device)
-        y_scatter = self.yy - self.y**2 / self.n
-        alive = y_scatter > _FLAT * self.yy
-        error = xp.clip(self.yy - 2 * self.py + self.pp, 0.0, None)
-        if metric == "mse":
-            return xp.where(alive, error / self.n, nan)
-        safe = xp.where(alive, y_scatter, xp.ones_like(y_scatter))
-        if metric == "r2":
-            return xp.where(alive, 1 - error / safe, nan)
-        p_scatter = self.pp - self.p**2 / self.n
-        moving = alive & (p_scatter > _FLAT * self.pp)
-        product = xp.where(moving, p_scatter, xp.ones_like(p_scatter)) * safe
-        return xp.where(moving, (self.py - self.p * self.y / self.n) / xp.sqrt(product), nan)
+    def at(self, position: np.ndarray) -> Path:
+        """The path at one alpha, shape (1,), or at one alpha for each channel, shape (n_channels,)."""
+        xp = array_namespace(self.basis)
+        chosen = xp.take(self.shrinkage, xp.asarray(position, device=self.basis.device), axis=1)
+        return replace(self, rotated=chosen * self.rotated, shrinkage=xp.ones_like(self.shrinkage[:, :1]))
+
+    def predict(self, test: Moments) -> Sums:
+        """Sums of the predictions of every alpha on held-out moments."""
+        xp = array_namespace(self.basis)
+        n_alphas, n_channels = self.shrinkage.shape[1], self.rotated.shape[1]
+        # the test moments, turned into the basis, cost less than the weights where these are many
+        if 2 * self.basis.shape[0] < n_alphas * n_channels:
+            size = max(1, _BLOCK // (self.rotated.shape[0] * n_channels))
+            edges = [*range(0, n_alphas, size), n_alphas]
+            square = self.basis.T @ test.xx @ self.basis
+            pp = xp.concat([_quadratic(square, self._coefficients(a, b), xp) for a, b in pairwise(edges)])
+        else:
+            pp = _quadratic(test.xx, self.solutions, xp)
+        pp = xp.reshape(pp, (n_alphas, n_channels))
+        p = self._product(test.x[:, None])
+        py = self._product(test.xy)
+        intercept = (self.train.y - self._product(self.train.x[:, None])) / self.train.n
+        return Sums(
+            test.n,
+            test.y,
+            test.yy,
+            p + test.n * intercept,
+            pp + 2 * intercept * p + test.n * intercept**2,
+            py + intercept * test.y,
+        )
+
+    def _product(self, columns: Array) -> Array:
+        """Sum over columns of weights times `columns` (n_columns, n_channels or 1), shape (n_alphas, n_channels)."""
+        return self.shrinkage.T @ ((self.basis.T @ columns) * self.rotated)
 
 
-METRICS = ("r", "r2", "mse")
-
-
-def predict_sums(test: Moments, solutions: Array, intercept: Array) -> Sums:
-    """Sums of the predictions of `solutions` (n_columns, n_alphas, n_channels) on held-out moments."""
-    xp = array_namespace(solutions)
-    shape = tuple(solutions.shape)
-    flat = xp.reshape(solutions, (shape[0], -1))
-    p = xp.reshape(test.x @ flat, shape[1:])
-    pp = xp.reshape(xp.sum(flat * (test.xx @ flat), axis=0), shape[1:])
-    py = xp.sum(solutions * test.xy[:, None, :], axis=0)
-    return Sums(
-        test.n,
-        test.y,
-        test.yy,
-        p + test.n * intercept,
-        pp + 2 * intercept * p + test.n * intercept**2,
-        py + intercept * test.y,
-    )
+def _quadratic(square: Array, vectors: Array, xp: Any) -> Array:
+    """``v' square v`` of every column of `vectors`, with a quarter of the work saved by symmetry."""
+    half = square.shape[0] // 2
+    top, bottom = vectors[:half], vectors[half:]
+    above = square[:half, :half] @ top + (2 * square[:half, half:]) @ bottom
+    return xp.sum(top * above, axis=0) + xp.sum(bottom * (square[half:, half:] @ bottom), axis=0)
 
 
 def _check_condition(smallest: float, largest: float, alpha: float) -> None:
-    if smallest + alpha > 1e-12 * largest:
+    if smallest + alpha > _SINGULAR * largest:
         return
-    if alpha <= 1e-12 * largest and smallest <= 1e-12 * largest and alpha == 0:
+    if alpha == 0:
         raise ValueError(
             "alpha 0 has no unique solution here: the lagged features are collinear, or there are more columns than "
             "samples. Use an alpha above 0, or drop a feature."
