@@ -16,14 +16,17 @@ from eegic import _checks
 from eegic.trf import design as designing
 from eegic.trf import folds as folding
 from eegic.trf import ridge
+from eegic.trf.design import Design
 from eegic.trf.folds import Split
 from eegic.trf.heldout import Choice, Held
-from eegic.trf.inputs import to_numpy
+from eegic.trf.inputs import Trials, to_numpy
+from eegic.trf.moments import Moments
 from eegic.trf.ridge import Ridge
 from eegic.trf.scores import METRICS, Sums, mean_defined
 from eegic.trf.workers import Run, workers
 
 Array = Any
+_DECADES = 4.0  # how far the alpha of a band may lie from their geometric mean
 DEFAULT_ALPHAS: tuple[float, ...] = tuple(float(a) for a in np.logspace(-4, 3, 15))
 
 
@@ -46,6 +49,11 @@ class AlphaPath:
     alpha_units: str
     split: Split
     sums: tuple[Sums, ...]
+
+    def __repr__(self) -> str:
+        size = f"{len(self.split.segments)} segments in {len(self.split.folds)} folds, {len(self.sums[0].y)} channels"
+        grid = f"{len(self.alphas)} alphas {self.alphas[0]:.3g} to {self.alphas[-1]:.3g} {self.alpha_units}"
+        return f"AlphaPath({size}, {grid})"
 
     def score(self, metric: str = "r") -> Array:
         """Score of every segment, shape (n_segments, n_alphas, n_channels)."""
@@ -143,6 +151,7 @@ def crossval_path(
     tmax: float | Sequence[float],
     alphas: object = DEFAULT_ALPHAS,
     alpha_units: str = "relative",
+    features: Sequence[int] | None = None,
     groups: Sequence[object] | None = None,
     n_folds: int | None = None,
     gap: float | None = None,
@@ -177,10 +186,11 @@ def crossval_path(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=basis, bands=bands, masks=masks, backward=backward
     )
     split = folding.split(trials.lengths, layout, groups=groups, n_folds=n_folds, gap=gap)
-    model = Ridge(layout, alpha_units)
-    multiples = np.ones(layout.n_bands) if ratios is None else ridge.check_ratios(ratios, layout.n_bands)
+    select = _check_features(features, layout.n_features)
+    model = Ridge(layout.select(select), alpha_units)
+    multiples = np.ones(model.design.n_bands) if ratios is None else ridge.check_ratios(ratios, model.design.n_bands)
     with workers(n_jobs, len(layout.feature)) as run:
-        held = Held(designing.stretch_moments(trials, layout, split.segments, run), split.folds, model)
+        held = Held(_parts(trials, layout, split, select, run), split.folds, model)
         sums = _in_order(split, run(held.predict, [(k, grid, multiples) for k in range(len(split.folds))]))
     return AlphaPath(grid, alpha_units, split, sums)
 
@@ -194,6 +204,7 @@ def nested_crossval(
     tmax: float | Sequence[float],
     alphas: object = DEFAULT_ALPHAS,
     alpha_units: str = "relative",
+    features: Sequence[int] | None = None,
     groups: Sequence[object] | None = None,
     n_folds: int | None = None,
     gap: float | None = None,
@@ -222,9 +233,13 @@ def nested_crossval(
     tmin, tmax : float, or sequence of float per feature
         Lags in seconds, both ends included; positive means the EEG follows the sound (see `eegic.trf.lags`).
     alphas : array_like
-        Grid of regularisation. A single one is used as it is, without inner cross-validation.
+        Grid of regularisation; results hold it in ascending order. A single one is used as it is, without inner
+        cross-validation.
     alpha_units : {"relative", "mtrf", "toolbox", "absolute"}
         See `fit`. With ``relative`` features are scaled to unit variance by the training data of each fold.
+    features : sequence of int, optional
+        The features the model has, ascending; by default all. The others still decide which samples are left out, so
+        models with different features of the same `x` are fitted to and scored on the same samples.
     groups : sequence, shape (n_trials,), optional
         What must not be torn apart: trials of one group are in one fold (repeats of a piece, say). By default every
         trial is its own group.
@@ -258,9 +273,11 @@ def nested_crossval(
     -----
     Inner folds are the remaining outer folds. With several bands the search starts from equal alphas and moves to the
     best of its neighbours, one band stronger or weaker by two decades, until none is better, then by one, then by half
-    a decade; at every point the whole grid of common factors is scored. All neighbours are compared before a move, so
-    the order of the bands does not matter, and the cost grows with the number of bands, not as a power of it. The
-    ratios between bands are shared by all channels.
+    a decade, and never more than four decades from the mean; at every point the whole grid of common factors is scored.
+    All neighbours are compared before a move, so the order of the bands does not matter, and the cost grows with the
+    number of bands, not as a power of it. The ratios between bands are shared by all channels.
+
+    Correlations do not depend on the scale of the EEG, so it needs no scaling.
 
     Examples
     --------
@@ -276,9 +293,10 @@ def nested_crossval(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=basis, bands=bands, masks=masks, backward=backward
     )
     split = folding.split(trials.lengths, layout, groups=groups, n_folds=n_folds, gap=gap)
-    model = Ridge(layout, alpha_units)
+    select = _check_features(features, layout.n_features)
+    model = Ridge(layout.select(select), alpha_units)
     with workers(n_jobs, len(layout.feature), progress=progress) as run:
-        held = Held(designing.stretch_moments(trials, layout, split.segments, run), split.folds, model)
+        held = Held(_parts(trials, layout, split, select, run), split.folds, model)
         choices = _choose(held, grid, criterion, per_channel, run)
         refits = list(run(held.refit, [(k, grid, choice) for k, choice in enumerate(choices)]))
     sums = _in_order(split, [refit.sums for refit in refits])
@@ -297,6 +315,24 @@ def nested_crossval(
         split=split,
         sums=sums,
     )
+
+
+def _check_features(features: Sequence[int] | None, n_features: int) -> list[int]:
+    if features is None:
+        return list(range(n_features))
+    chosen = [int(f) for f in features]
+    if not chosen or chosen != sorted(set(chosen)) or not 0 <= chosen[0] <= chosen[-1] < n_features:
+        raise ValueError(f"features: expected ascending numbers from 0 to {n_features - 1}, got {features!r}.")
+    return chosen
+
+
+def _parts(trials: Trials, layout: Design, split: Split, features: list[int], run: Run) -> list[Moments]:
+    """Moments of every segment, all features deciding on the samples, in the columns of some of them."""
+    parts = designing.stretch_moments(trials, layout, split.segments, run)
+    if len(features) == layout.n_features:
+        return parts
+    columns = np.flatnonzero(np.isin(layout.feature, features))
+    return [part.select(columns, np.asarray(features)) for part in parts]
 
 
 def _choose(held: Held, grid: np.ndarray, criterion: str, per_channel: bool, run: Run) -> list[Choice]:
@@ -335,10 +371,11 @@ def _search(value: Callable[[tuple[float, ...]], float], n_bands: int) -> tuple[
         return here
     best = value(here)
     for step in (2.0, 1.0, 0.5):
-        for _ in range(8):  # no band moves further than 16 decades
+        while True:
             moves = [_moved(here, band, sign * step) for band in range(n_bands) for sign in (1, -1)]
+            moves = [move for move in moves if max(map(abs, move)) <= _DECADES]
             values = [value(move) for move in moves]
-            if max(values) <= best:
+            if max(values, default=-np.inf) <= best:
                 break
             best = max(values)
             here = moves[int(np.argmax(values))]

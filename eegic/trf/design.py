@@ -58,6 +58,14 @@ class Design:
         """Number of bands."""
         return int(self.band.max()) + 1
 
+    def select(self, features: Sequence[int]) -> Design:
+        """The columns of some of the features, in ascending order; bands are counted anew."""
+        at = np.flatnonzero(np.isin(self.feature, features))
+        rows = np.concatenate([np.arange(f * len(self.lags), (f + 1) * len(self.lags)) for f in features])
+        columns = None if self.columns is None else self.columns[np.ix_(rows, at)]
+        _, band = np.unique(self.band[features], return_inverse=True)
+        return Design(self.lags, self.sfreq, np.searchsorted(features, self.feature[at]), columns, band)
+
     def project(self, moments: Moments, xp: Any) -> Moments:
         """Moments of the plain lagged design, in the columns of this one."""
         if self.columns is None:
@@ -138,6 +146,7 @@ def lay_out(
         if np.ndim(tmin) or np.ndim(tmax):
             raise ValueError("tmin, tmax: a backward model has one window for all channels. Give one number for each.")
         trials, tmin, tmax = trials.reversed(), -tmax, -tmin  # type: ignore[operator]
+    _check_lengths(trials.lengths, lagging.windows(tmin, tmax, sfreq, trials.n_features), sfreq)
     design = build(trials.n_features, sfreq, tmin, tmax, penalty=penalty, basis=basis, bands=bands)
     n_samples = sum(trials.lengths)
     if len(design.feature) > n_samples:
@@ -153,12 +162,7 @@ def stretch_moments(trials: Trials, design: Design, stretches: Iterable[Sequence
     """Moments of each stretch (trial, first sample, stop sample), about one common origin."""
     xp = trials.xp
     keep = [reach(x, k, design.lags, xp) for x, k in zip(trials.x, trials.keep, strict=True)]
-    for i, (x, k) in enumerate(zip(trials.x, keep, strict=True)):
-        if x.shape[0] < len(design.lags):
-            raise ValueError(
-                f"Trial {i} lasts {x.shape[0] / design.sfreq:.2f} s, shorter than the kernel of "
-                f"{len(design.lags) / design.sfreq:.2f} s. Drop the trial, or narrow tmin and tmax."
-            )
+    for i, k in enumerate(keep):
         if not bool(xp.any(k)):
             raise ValueError(f"Trial {i} has no sample left after masks and NaN. Drop the trial.")
     origin = Origin(_mean(trials.x, xp), _mean(trials.y, xp))
@@ -171,6 +175,16 @@ def stretch_moments(trials: Trials, design: Design, stretches: Iterable[Sequence
         return design.project(part, xp)
 
     return list(run(of, [tuple(int(i) for i in stretch) for stretch in stretches]))
+
+
+def _check_lengths(lengths: Sequence[int], ranges: Sequence[range], sfreq: float) -> None:
+    kernel = max(r[-1] for r in ranges) - min(r[0] for r in ranges) + 1
+    for i, length in enumerate(lengths):
+        if length < kernel:
+            raise ValueError(
+                f"Trial {i} lasts {length / sfreq:.2f} s, shorter than the kernel of {kernel / sfreq:.2f} s. tmin and "
+                "tmax are seconds: narrow them, or drop the trial."
+            )
 
 
 def _mean(arrays: list[Array], xp: Any) -> Array:
@@ -197,6 +211,8 @@ def _basis(item: object, n_lags: int, feature: int) -> np.ndarray | None:
     if item is None:
         return None
     array = _checks.real_array(f"basis, feature {feature}", item, 2, axes="(n_lags, n_basis)")
+    if not np.isfinite(array).all():
+        raise ValueError(f"basis, feature {feature}: expected finite numbers, got NaN or infinity.")
     if len(array) != n_lags:
         raise ValueError(f"basis, feature {feature}: expected one row per lag ({n_lags}), got {len(array)}.")
     if np.linalg.matrix_rank(array) < array.shape[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +67,7 @@ def group_folds(groups: Sequence[object] | None, n_trials: int, n_folds: int | N
     >>> group_folds(None, 5, 2)
     ((0, 1, 2), (3, 4))
     """
-    labels = list(range(n_trials)) if groups is None else list(groups)
-    if len(labels) != n_trials:
-        raise ValueError(f"groups: expected one per trial ({n_trials}), got {len(labels)}.")
+    labels = _labels(groups, n_trials)
     members: dict[object, list[int]] = {}
     for trial, label in enumerate(labels):
         members.setdefault(label, []).append(trial)
@@ -83,6 +82,20 @@ def group_folds(groups: Sequence[object] | None, n_trials: int, n_folds: int | N
         raise ValueError(f"n_folds: expected at most one fold per group of trials ({len(runs)}), got {wanted}.")
     dealt = np.array_split(np.arange(len(runs)), wanted)
     return tuple(tuple(sorted(trial for g in part for trial in runs[g])) for part in dealt)
+
+
+def _labels(groups: Any, n_trials: int) -> list[object]:
+    """One hashable label per trial; equal ones are one group."""
+    if groups is None:
+        return list(range(n_trials))
+    labels = list(groups.tolist() if hasattr(groups, "tolist") else groups)
+    if isinstance(groups, str) or any(not isinstance(label, (str, int, float)) for label in labels):
+        raise TypeError(f"groups: expected a sequence of names or numbers, one per trial, got {groups!r}.")
+    if len(labels) != n_trials:
+        raise ValueError(f"groups: expected one per trial ({n_trials}), got {len(labels)}.")
+    if any(label != label for label in labels):
+        raise ValueError("groups: NaN belongs to no group. Give every trial a name or a number.")
+    return labels
 
 
 def _blocks(

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
+from eegic import _checks
+
 Array = Any
+_COSTLY = 0.1  # share of the samples that gaps of one channel may take from all without a warning
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,7 @@ class Trials:
     x : list of array of float64, each (n_times, n_features)
     y : list of array of float64, each (n_times, n_channels)
     keep : list of array of bool, each (n_times,)
-        Samples that every model uses.
+        Samples that may be used: unmasked, and known in every channel.
     xp : module
         The array namespace.
     """
@@ -64,27 +67,42 @@ def check_trials(x: object, y: object, masks: Sequence[object] | None = None) ->
         raise ValueError(f"x, y: expected the same trials in both, got {len(xs)} and {len(ys)}.")
     if masks is not None and len(masks) != len(xs):
         raise ValueError(f"masks: expected one per trial ({len(xs)}), got {len(masks)}.")
-    xp = array_namespace(xs[0], ys[0])
+    xp = common_namespace("x, y", *xs, *ys)
     for i, (a, b) in enumerate(zip(xs, ys, strict=True)):
         if a.shape[0] != b.shape[0]:
             raise ValueError(
                 f"Trial {i}: x has {a.shape[0]} samples and y has {b.shape[0]}. Bring both to one rate and one "
                 "duration (`FeatureSeries.resample(sfreq, duration=...)`)."
             )
-    ys = _silence_dead_channels(ys, xp)
-    keep = [~xp.any(xp.isnan(b), axis=1) for b in ys]
+    keep = [xp.ones((b.shape[0],), dtype=xp.bool, device=b.device) for b in ys]
+    if any(_spoiled(b, xp) for b in ys):
+        ys = _silence_dead_channels(ys, xp)
+        keep = [~xp.any(xp.isnan(b), axis=1) for b in ys]
+        _warn_costly_channels(ys, xp)
     if masks is not None:
         keep = [k & _mask(mask, k, i, xp) for i, (k, mask) in enumerate(zip(keep, masks, strict=True))]
     return Trials(xs, ys, keep, xp)
+
+
+def common_namespace(name: str, *arrays: Array) -> Any:
+    """Return the namespace of the arrays, which must be of one kind and on one device."""
+    kinds = sorted({f"{type(a).__module__.partition('.')[0]} ({a.device})" for a in arrays})
+    if len(kinds) > 1:
+        raise TypeError(
+            f"{name}: expected all numpy arrays, or all torch tensors on one device, got {' and '.join(kinds)}. "
+            "Convert one: `torch.from_numpy(a)` or `tensor.numpy()`."
+        )
+    return array_namespace(arrays[0])
 
 
 def check_arrays(name: str, trials: object, axis: str) -> list[Array]:
     """Return a list of float64 arrays (n_times, n_features or n_channels), or say what is wrong with which trial."""
     items: object = [trials] if getattr(trials, "ndim", None) == 2 else trials
     if not isinstance(items, (list, tuple)):
+        several = " If its first axis is trials, pass `list(a)`." if getattr(trials, "ndim", None) == 3 else ""
         raise TypeError(
             f"{name}: expected a list of arrays (n_times, n_{axis}), one per trial, or one such array; "
-            f"got {_described(trials)}."
+            f"got {_described(trials)}.{several}"
         )
     if not items:
         raise ValueError(f"{name}: expected at least one trial, got none.")
@@ -113,12 +131,15 @@ def reach(x: Array, keep: Array, lags: range, xp: Any) -> Array:
     return keep & ~reached
 
 
-def _real_array(where: str, item: object, axis: str) -> Array:
-    array: Array = item if hasattr(item, "__array_namespace__") or is_torch_array(item) else np.asarray(item)
+def _real_array(where: str, item: Any, axis: str) -> Array:
+    for attribute in ("values", "eeg"):  # a FeatureSeries or a Trial; data frames have `values` too, and convert
+        if hasattr(item, attribute) and not hasattr(item, "__array__"):
+            raise TypeError(
+                f"{where}: expected an array (n_times, n_{axis}), got {_described(item)}. Pass its `.{attribute}`."
+            )
+    array: Array = item.detach() if is_torch_array(item) else _checks.array(where, item, axes=f"(n_times, n_{axis})")
     xp = array_namespace(array)
-    if xp.isdtype(array.dtype, ("bool", "complex floating")) or (
-        isinstance(array, np.ndarray) and array.dtype == object
-    ):
+    if not xp.isdtype(array.dtype, ("real floating", "integral")):
         raise TypeError(f"{where}: expected real numbers, got dtype {array.dtype}. Convert to float64 first.")
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
@@ -126,15 +147,19 @@ def _real_array(where: str, item: object, axis: str) -> Array:
             f"A single one is a column: `a[:, None]`."
         )
     array = xp.astype(array, xp.float64, copy=False)
-    if bool(xp.any(xp.isinf(array))):
-        column = int(xp.argmax(xp.astype(xp.any(xp.isinf(array), axis=0), xp.int64)))
-        count = int(xp.sum(xp.astype(xp.isinf(array[:, column]), xp.int64)))
-        first = int(xp.argmax(xp.astype(xp.isinf(array[:, column]), xp.int64)))
+    if _spoiled(array, xp) and bool(xp.any(xp.isinf(array))):
+        infinite = xp.astype(xp.isinf(array), xp.int64)
+        column = int(xp.argmax(xp.max(infinite, axis=0)))
         raise ValueError(
-            f"{where}: column {column} has {count} infinite samples, the first at sample {first}. Repair them, or make "
-            "them NaN to leave them out."
+            f"{where}: column {column} has {int(xp.sum(infinite[:, column]))} infinite samples, the first at sample "
+            f"{int(xp.argmax(infinite[:, column]))}. Repair them, or make them NaN to leave them out."
         )
     return array
+
+
+def _spoiled(array: Array, xp: Any) -> bool:
+    """True if a value is NaN or infinite: one cheap pass, since any of them spoils the sum."""
+    return not bool(xp.isfinite(xp.sum(array)))
 
 
 def _silence_dead_channels(ys: list[Array], xp: Any) -> list[Array]:
@@ -153,6 +178,18 @@ def _silence_dead_channels(ys: list[Array], xp: Any) -> list[Array]:
         warnings.warn(f"y: channels {channels} are NaN throughout; their results are NaN.", stacklevel=5)
         ys = [xp.where(dead, xp.zeros_like(y), y) for y in ys]
     return ys
+
+
+def _warn_costly_channels(ys: list[Array], xp: Any) -> None:
+    """Name channels whose gaps take many samples from all the others."""
+    gaps = sum(xp.sum(xp.astype(xp.isnan(y), xp.float64), axis=0) for y in ys) / sum(y.shape[0] for y in ys)
+    costly = [int(c) for c in xp.nonzero(gaps > _COSTLY)[0]]
+    if costly:
+        warnings.warn(
+            f"y: channels {costly} are NaN in up to {100 * float(xp.max(gaps)):.0f} % of the samples, which are left "
+            "out for every channel. Interpolate those channels, or make them NaN throughout.",
+            stacklevel=5,
+        )
 
 
 def _mask(mask: object, like: Array, trial: int, xp: Any) -> Array:

@@ -15,7 +15,7 @@ from eegic.trf import design as designing
 from eegic.trf import lags as lagging
 from eegic.trf import moments as summing
 from eegic.trf import ridge
-from eegic.trf.inputs import check_arrays, check_trials, to_numpy
+from eegic.trf.inputs import check_arrays, check_trials, common_namespace, to_numpy
 from eegic.trf.moments import Moments
 from eegic.trf.scores import METRICS, Sums
 from eegic.trf.workers import workers
@@ -86,7 +86,7 @@ class TRF:
         n_inputs, n_lags, n_outputs = self.weights.shape
         if trials[0].shape[1] != n_inputs:
             raise ValueError(f"inputs: the model has {n_inputs} inputs, got {trials[0].shape[1]}.")
-        xp = array_namespace(self.weights, trials[0])
+        xp = common_namespace("model, inputs", self.weights, *trials)
         flat = xp.reshape(self.weights, (n_inputs * n_lags, n_outputs))
         return [self._predict(trial, flat, xp) for trial in trials]
 

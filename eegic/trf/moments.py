@@ -12,6 +12,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from eegic.trf import lags as lagging
@@ -32,6 +33,12 @@ class Origin:
 
     x: Array
     y: Array
+
+    def equals(self, other: Origin) -> bool:
+        """Whether both are the same constants."""
+        xp = array_namespace(self.x)
+        pairs = ((self.x, other.x), (self.y, other.y))
+        return all(a.shape == b.shape and bool(xp.all(a == b)) for a, b in pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +82,7 @@ class Moments:
         return self._combine(other, -1)
 
     def _combine(self, other: Moments, sign: int) -> Moments:
-        if other.origin is not self.origin:
+        if other.origin is not self.origin and not self.origin.equals(other.origin):
             raise ValueError("Moments about different origins do not add. Compute them with one `Origin`.")
         return Moments(
             self.n + sign * other.n,
@@ -92,6 +99,19 @@ class Moments:
         """Moments of the design ``X @ columns``, with `columns` of shape (n_columns, n_new_columns)."""
         back = columns.T
         return replace(self, x=back @ self.x, xx=back @ self.xx @ columns, xy=back @ self.xy)
+
+    def select(self, columns: np.ndarray, features: np.ndarray) -> Moments:
+        """Moments of some of the columns, which belong to some of the features."""
+        xp = array_namespace(self.x)
+        at, of = (xp.asarray(index, device=self.x.device) for index in (columns, features))
+        return replace(
+            self,
+            x=xp.take(self.x, at, axis=0),
+            xx=xp.take(xp.take(self.xx, at, axis=0), at, axis=1),
+            xy=xp.take(self.xy, at, axis=0),
+            features=xp.take(self.features, of, axis=1),
+            origin=Origin(xp.take(self.origin.x, of, axis=0), self.origin.y),
+        )
 
     def centred(self) -> tuple[Array, Array]:
         """Scatter of the design and its products with the outputs, about their means."""

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ ALPHA_UNITS: dict[str, Callable[[int, int, float], float]] = {
     "absolute": lambda n_samples, n_trials, sfreq: 1.0,
 }
 _SINGULAR = 1e-12  # of the largest eigenvalue
-_BLOCK = 30_000  # numbers worked on at once; what fits near the processor needs no fresh memory
 
 
 def check_alphas(alphas: object) -> np.ndarray:
@@ -106,8 +104,8 @@ class Ridge:
             constant = [int(f) for f in xp.nonzero(per_feature <= 1e-12 * train.feature_size())[0]]
             if constant:
                 raise ValueError(
-                    f"x: features {constant} are constant in a training set, so nothing can be said of them. "
-                    "Drop them, or use fewer folds."
+                    f"Inputs {constant} (features of x, or channels of y for a backward model) are constant in a "
+                    "training set, so nothing can be said of them. Drop them, or use fewer folds."
                 )
         per_feature = per_feature * xp.asarray(np.sqrt(ratios[self.design.band]), device=device)
         return xp.take(per_feature, xp.asarray(self.design.feature, device=device), axis=0)
@@ -135,14 +133,15 @@ class Path:
     shrinkage: Array
 
     @cached_property
+    def coefficients(self) -> Array:
+        """Solutions in the basis, shape (n_columns, n_alphas * n_channels)."""
+        product = self.shrinkage[:, :, None] * self.rotated[:, None, :]
+        return array_namespace(product).reshape(product, (product.shape[0], -1))
+
+    @cached_property
     def solutions(self) -> Array:
         """Weights of the columns, shape (n_columns, n_alphas * n_channels)."""
-        return self.basis @ self._coefficients(0, self.shrinkage.shape[1])
-
-    def _coefficients(self, first: int, stop: int) -> Array:
-        """Solutions in the basis for some of the alphas, shape (n_columns, (stop - first) * n_channels)."""
-        product = self.shrinkage[:, first:stop, None] * self.rotated[:, None, :]
-        return array_namespace(product).reshape(product, (product.shape[0], -1))
+        return self.basis @ self.coefficients
 
     def at(self, position: np.ndarray) -> Path:
         """The path at one alpha, shape (1,), or at one alpha for each channel, shape (n_channels,)."""
@@ -156,10 +155,7 @@ class Path:
         n_alphas, n_channels = self.shrinkage.shape[1], self.rotated.shape[1]
         # the test moments, turned into the basis, cost less than the weights where these are many
         if 2 * self.basis.shape[0] < n_alphas * n_channels:
-            size = max(1, _BLOCK // (self.rotated.shape[0] * n_channels))
-            edges = [*range(0, n_alphas, size), n_alphas]
-            square = self.basis.T @ test.xx @ self.basis
-            pp = xp.concat([_quadratic(square, self._coefficients(a, b), xp) for a, b in pairwise(edges)])
+            pp = _quadratic(self.basis.T @ test.xx @ self.basis, self.coefficients, xp)
         else:
             pp = _quadratic(test.xx, self.solutions, xp)
         pp = xp.reshape(pp, (n_alphas, n_channels))
@@ -184,8 +180,9 @@ def _quadratic(square: Array, vectors: Array, xp: Any) -> Array:
     """``v' square v`` of every column of `vectors`, with a quarter of the work saved by symmetry."""
     half = square.shape[0] // 2
     top, bottom = vectors[:half], vectors[half:]
-    above = square[:half, :half] @ top + (2 * square[:half, half:]) @ bottom
-    return xp.sum(top * above, axis=0) + xp.sum(bottom * (square[half:, half:] @ bottom), axis=0)
+    above = xp.concat([square[:half, :half], 2 * square[:half, half:]], axis=1) @ vectors
+    below = square[half:, half:] @ bottom
+    return xp.einsum("ij,ij->j", top, above) + xp.einsum("ij,ij->j", bottom, below)
 
 
 def _check_condition(smallest: float, largest: float, alpha: float) -> None:

@@ -51,5 +51,17 @@ def test_models_agree(rng, device):
 
 def test_mixed_kinds_are_refused(rng):
     x, y = trials(rng)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"all numpy arrays, or all torch tensors.*numpy \(cpu\) and torch"):
         trf.fit(tensors(x, "cpu"), y, 64.0, **WINDOW, alpha=0.1)
+
+
+def test_tensors_that_ask_for_gradients_are_taken(rng):
+    x, y = trials(rng)
+    plain = trf.fit(tensors(x, "cpu"), tensors(y, "cpu"), 64.0, **WINDOW, alpha=0.1)
+    asking = trf.fit([t.requires_grad_() for t in tensors(x, "cpu")], tensors(y, "cpu"), 64.0, **WINDOW, alpha=0.1)
+    assert not asking.weights.requires_grad
+    np.testing.assert_array_equal(asking.weights, plain.weights)
+
+
+def test_groups_may_be_a_tensor():
+    assert trf.group_folds(torch.tensor([0, 0, 1, 2]), 4) == ((0, 1), (2,), (3,))

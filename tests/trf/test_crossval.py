@@ -3,10 +3,11 @@
 import mtrf
 import mtrf.stats
 import numpy as np
+import pandas as pd
 import pytest
 from oracle import correlations, design, ridge, trials
 
-from eegic import trf
+from eegic import FeatureSeries, trf
 
 ALPHAS = np.array([1e-2, 1.0, 30.0, 1e3, 1e5])
 SFREQ = 64.0
@@ -334,7 +335,7 @@ def test_one_trial_alone_says_how_to_go_on(data):
             ValueError,
             "first at sample 5",
         ),
-        (lambda x, y: ([t * [1, 0, 1] + [0, 3, 0] for t in x], y), ValueError, r"features \[1\] are constant"),
+        (lambda x, y: ([t * [1, 0, 1] + [0, 3, 0] for t in x], y), ValueError, r"Inputs \[1\].*are constant"),
     ],
 )
 def test_bad_data_are_named(data, spoil, error, message):
@@ -376,3 +377,94 @@ def test_more_columns_than_samples_warns(rng):
     x, y = trials(rng, lengths=(20, 20))
     with pytest.warns(UserWarning, match="more columns"):
         trf.crossval_path(x, y, SFREQ, tmin=-0.1, tmax=0.15, alphas=[1.0])
+
+
+@pytest.mark.parametrize("options", [{}, {"penalty": "smooth"}, {"tmin": [0, -0.03, 0], "tmax": [0.05, 0.05, 0.03]}])
+def test_features_select_columns_of_the_same_samples(data, options):
+    x, y = data
+    options = {**WINDOW, **options, "alphas": [0.1, 1.0]}
+    fewer = {k: v[1:] if isinstance(v, list) and k != "alphas" else v for k, v in options.items()}
+    alone = trf.nested_crossval([t[:, 1:] for t in x], y, SFREQ, **fewer)
+    chosen = trf.nested_crossval(x, y, SFREQ, **options, features=[1, 2])
+    np.testing.assert_allclose(chosen.r, alone.r, atol=1e-10)
+    assert chosen.weights.shape[1] == 2
+    x[1][100:130, 0] = np.nan  # of a feature the reduced model does not have
+    full = trf.nested_crossval(x, y, SFREQ, **options)
+    reduced = trf.nested_crossval(x, y, SFREQ, **options, features=[1, 2])
+    assert [s.n for s in full.sums] == [s.n for s in reduced.sums]
+    assert reduced.sums[1].n < len(x[1])
+
+
+def test_selected_bands_are_counted_anew(data):
+    x, y = data
+    path = trf.crossval_path(x, y, SFREQ, **WINDOW, alphas=[1.0], bands=[0, 1, 2], features=[0, 2], ratios=[1.0, 5.0])
+    alone = trf.crossval_path(
+        [t[:, [0, 2]] for t in x], y, SFREQ, **WINDOW, alphas=[1.0], bands=[0, 1], ratios=[1.0, 5.0]
+    )
+    np.testing.assert_allclose(path.score(), alone.score(), atol=1e-10)
+    assert "1 alphas 1 to 1 relative" in repr(path)
+
+
+@pytest.mark.parametrize("features", [[], [2, 1], [0, 3], [1, 1]])
+def test_impossible_features(data, features):
+    with pytest.raises(ValueError, match="ascending numbers from 0 to 2"):
+        trf.nested_crossval(*data, SFREQ, **WINDOW, features=features)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x, y: (x, [np.ma.masked_greater(t, 5) for t in y]), r"masked.*filled\(np.nan\)"),
+        (lambda x, y: (np.stack([t[:300] for t in x]), y), r"list\(a\)"),
+        (lambda x, y: ([FeatureSeries(t, np.arange(len(t)) / 64, list("abc")) for t in x], y), r"Pass its `.values`"),
+    ],
+)
+def test_other_kinds_of_data_are_refused_with_advice(data, spoil, message):
+    with pytest.raises(TypeError, match=message):
+        trf.nested_crossval(*spoil(*data), SFREQ, **WINDOW)
+
+
+def test_data_frames_and_lists_are_taken(data):
+    x, y = data
+    options = {**WINDOW, "alphas": [1.0]}
+    plain = trf.crossval_path(x, y, SFREQ, **options)
+    other = trf.crossval_path([pd.DataFrame(t) for t in x], [t.tolist() for t in y], SFREQ, **options)
+    np.testing.assert_allclose(plain.score(), other.score(), atol=1e-12)
+
+
+def test_groups_of_any_kind_are_compared_by_value():
+    expected = ((0, 1), (2,), (3,))
+    assert trf.group_folds(["a", "a", "b", "c"], 4) == expected
+    assert trf.group_folds(np.array(["a", "a", "b", "c"]), 4) == expected
+    assert trf.group_folds(np.array([7.0, 7.0, 1.0, 2.0]), 4) == expected
+    assert trf.group_folds(pd.Series([7, 7, 1, 2], index=[9, 8, 7, 6]), 4) == expected
+
+
+@pytest.mark.parametrize("groups", ["aabc", [None, None, 1, 2], [[0], [0], [1], [2]]])
+def test_groups_that_are_no_labels(groups):
+    with pytest.raises(TypeError, match="sequence of names or numbers"):
+        trf.group_folds(groups, 4)
+
+
+def test_nan_is_no_group():
+    with pytest.raises(ValueError, match="NaN belongs to no group"):
+        trf.group_folds(np.array([np.nan, np.nan, 1, 2]), 4)
+
+
+def test_a_channel_that_costs_many_samples_is_named(data):
+    x, y = data
+    for t in y:
+        t[::2, 3] = np.nan
+    with pytest.warns(UserWarning, match=r"channels \[3\] are NaN in up to 50 %.*every channel"):
+        trf.crossval_path(x, y, SFREQ, **WINDOW, alphas=[1.0])
+
+
+def test_window_in_milliseconds_by_mistake_is_refused_at_once(data):
+    with pytest.raises(ValueError, match="tmin and tmax are seconds"):
+        trf.nested_crossval(*data, SFREQ, tmin=0, tmax=400, penalty="smooth")
+
+
+def test_bands_of_noise_stay_within_four_decades(rng):
+    x, y = ([rng.standard_normal((200, k)) for _ in range(4)] for k in (2, 3))
+    cv = trf.nested_crossval(x, y, SFREQ, tmin=0.0, tmax=0.2, alphas=[0.1, 1.0, 10.0], bands=[0, 1])
+    assert abs(np.log10(cv.ratios)).max() <= 4

@@ -68,7 +68,7 @@ def test_moments_add_and_subtract(recording):
     parts = [moments.compute(x, y, span, keep, origin, first=a, stop=b) for a, b in ((0, 150), (150, 400))]
     np.testing.assert_allclose((parts[0] + parts[1]).xx, whole.xx, rtol=1e-11, atol=1e-9)
     np.testing.assert_allclose((whole - parts[0]).xy, parts[1].xy, rtol=1e-9, atol=1e-9)
-    other = moments.compute(x, y, span, keep, moments.Origin(origin.x, origin.y))
+    other = moments.compute(x, y, span, keep, moments.Origin(origin.x + 1, origin.y))
     with pytest.raises(ValueError, match="different origins"):
         whole + other
 
