@@ -36,9 +36,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target}: expected the name of a file to write, got a folder. Name a file in it.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(8)}{target.suffix}")
-    draft.touch(exist_ok=False)  # with the permissions of any new file; tempfile's are private, results are shared
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.touch(exist_ok=False)  # with the permissions of any new file; tempfile's are private, results are shared
+    except OSError as error:  # it names the draft, which nobody asked for
+        raise type(error)(f"{target}: cannot be written ({error.strerror}). Choose a folder that can be.") from error
     try:
         yield draft
         _flush(draft, os.O_RDWR)

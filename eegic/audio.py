@@ -12,7 +12,13 @@ import numpy as np
 
 from eegic import _checks, _files
 
-_SUBTYPES = {"WAV": "PCM_24", "FLAC": "PCM_24", "AIFF": "PCM_24", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+_FORMATS = {  # subtype, most channels, highest rate in hertz: beyond them libsndfile fails, and for OGG ends Python
+    "WAV": ("PCM_24", 1024, 2**31 - 1),
+    "FLAC": ("PCM_24", 8, 655350),
+    "AIFF": ("PCM_24", 1024, 2**30 - 1),
+    "OGG": ("VORBIS", 255, 200000),
+    "MP3": ("MPEG_LAYER_III", 2, 48000),
+}
 _UNKNOWN_LENGTH = 0x7FFF0000  # bytes; programs that write into a pipe announce this much or more
 
 
@@ -23,8 +29,8 @@ class Audio:
     Parameters
     ----------
     samples : array_like, shape (n_samples,) or (n_samples, n_channels)
-        Full scale is -1 to 1. Integers are divided by the full scale of their type; unsigned ones have their zero in
-        the middle (8 bits: at 128).
+        Full scale is -1 to 1. Integers of 8, 16 or 32 bits are divided by the full scale of their type; unsigned ones
+        have their zero in the middle (8 bits: at 128).
     sfreq : float
         Samples per second, in hertz.
     name : str
@@ -83,7 +89,7 @@ class Audio:
 
         path = Path(path)
         kind = path.suffix.lstrip(".").upper()
-        if kind not in _SUBTYPES:
+        if kind not in _FORMATS:
             raise ValueError(f"{path}: cannot write sound as {path.suffix or 'no suffix'!r}. Use .wav or .flac.")
         rate = round(self.sfreq)
         if rate != self.sfreq:
@@ -93,8 +99,21 @@ class Audio:
             raise ValueError(
                 f"{path}: the peak is {peak:.3g} and would be clipped. Scale the samples to -1 to 1 first."
             )
+        subtype, most_channels, highest_rate = _FORMATS[kind]
+        n_channels = self.samples.shape[1]
+        if n_channels > most_channels or rate > highest_rate:
+            raise ValueError(
+                f"{path}: {kind} holds at most {most_channels} channels and {highest_rate} Hz, got {n_channels} at "
+                f"{rate} Hz. Write .wav, or fewer channels, or resample first."
+            )
         with _files.replacing(path) as draft:
-            soundfile.write(draft, self.samples, rate, format=kind, subtype=_SUBTYPES[kind])
+            try:
+                soundfile.write(draft, self.samples, rate, format=kind, subtype=subtype)
+            except soundfile.LibsndfileError as error:
+                raise ValueError(
+                    f"{path}: {kind} cannot be written at {rate} Hz ({error.error_string}). Resample to a usual rate, "
+                    "such as 44100 Hz, or write .wav."
+                ) from error
 
 
 def read_audio(path: str | os.PathLike[str], *, name: str | None = None) -> Audio:
@@ -150,6 +169,11 @@ def _full_scale(samples: object, name: str) -> np.ndarray:
     given = _checks.array(name, samples, axes="(n_samples,) or (n_samples, n_channels)")
     if given.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected samples as floats or integers, got dtype {given.dtype}. Convert them first.")
+    if given.dtype.kind in "iu" and given.dtype.itemsize > 4:
+        raise TypeError(
+            f"{name}: integers of 64 bits (and lists of whole numbers) do not say what full scale is. Give int16 or "
+            "int32 samples, or floats from -1 to 1: divide by the full scale."
+        )
     if given.ndim not in (1, 2) or not given.size:
         raise ValueError(f"{name}: expected samples (n_samples,) or (n_samples, n_channels), got shape {given.shape}.")
     if given.ndim == 2 and given.shape[1] > given.shape[0]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eegic import _files, datasets, trf, viz
+from eegic import __version__, _files, datasets, trf, viz
 from eegic.series import FeatureSeries
 
 if TYPE_CHECKING:
@@ -75,8 +77,7 @@ def run(
     """
     from tqdm import tqdm
 
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out}: expected a folder to write to, got a file. Name another with --out.")
+    replaces = _open(out)
     say("1. Eight melodies from a tonal grammar, their sound, and EEG of simulated listeners")
     study = datasets.simulate_study(
         n_participants, duration=duration, rhythm="free", surprisal_effect=effect, n_channels=32, sfreq=SFREQ, rng=seed
@@ -94,8 +95,25 @@ def run(
         scores.to_csv(draft, sep="\t", index=False)
     with _files.replacing(out / "demo.png") as draft:
         figure(study, features, fitted).savefig(draft, dpi=150)
+    settings = {"effect": effect, "seed": seed, "duration": duration, "participants": n_participants}
+    with _files.replacing(out / "settings.json") as draft:
+        draft.write_text(json.dumps({**settings, "eegic": __version__}, indent=2) + "\n", encoding="utf-8")
     _report(fitted, effect, out, say)
+    if replaces:
+        say(f"An earlier demo in {out} was replaced.")
     return fitted
+
+
+def _open(out: Path) -> bool:
+    """Make the folder, or say now rather than after the simulation why not; tell whether it holds an earlier demo."""
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"{out}: expected a folder to write to, got a file. Name another with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise type(error)(f"{out}: cannot be written to ({error.strerror}). Name another folder with --out.") from error
+    return (out / "scores.tsv").exists()
 
 
 def _features(study: datasets.Study, name: str) -> FeatureSeries:
@@ -105,9 +123,9 @@ def _features(study: datasets.Study, name: str) -> FeatureSeries:
 def fit(person: Participant, features: dict[str, FeatureSeries]) -> Fitted:
     """Fit the reduced and the full model to one participant; melodies are held out one at a time."""
     x = [features[stimulus].values for stimulus in person.stimuli]
-    y = [trial.eeg for trial in person.trials]
-    full = trf.nested_crossval(x, y, person.sfreq, **WINDOW, groups=person.stimuli)
-    reduced = trf.nested_crossval([trial[:, :2] for trial in x], y, person.sfreq, **WINDOW, groups=person.stimuli)
+    options = {**WINDOW, "groups": person.stimuli, "masks": person.masks}
+    full = trf.nested_crossval(x, person.eeg, person.sfreq, **options)
+    reduced = trf.nested_crossval(x, person.eeg, person.sfreq, features=[0, 1], **options)
     return Fitted(reduced, full, np.concatenate(x).std(axis=0))
 
 
@@ -148,7 +166,7 @@ def figure(study: datasets.Study, features: dict[str, FeatureSeries], fitted: di
     viz.plot_trf(
         fitted[study.participants[0].name].full.times,
         {"envelope": kernels[:, 0], "surprisal": kernels[:, 2]},
-        truth={"envelope": np.append(true[0] * sd[0], 0.0), "surprisal": np.append(true[1] * sd[2], 0.0)},
+        truth={"envelope": true[0] * sd[0], "surprisal": true[1] * sd[2]},
         unit="µV per SD",
         axes=course,
     )
@@ -174,6 +192,7 @@ def _report(fitted: dict[str, Fitted], effect: float, out: Path, say: Callable[[
     for what, where, remark in (
         ("Figure", "demo.png", ""),
         ("Scores", "scores.tsv", "one row per participant, trial and channel"),
+        ("Settings", "settings.json", "what was asked, and the version of eegic"),
         ("Features", "features/", "one FeatureSeries per melody; FeatureSeries.load reads them"),
         ("Sounds", "sounds/", ""),
     ):

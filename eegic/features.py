@@ -28,7 +28,9 @@ def envelope(audio: Audio, sfreq: float = 64.0) -> FeatureSeries:
     Notes
     -----
     The low-pass is the linear-phase anti-aliasing filter of the resampling, corrected for its delay, so a peak of the
-    envelope stays where the sound has it. It is not causal: some milliseconds of the future enter each value.
+    envelope stays where the sound has it. It is not causal: some milliseconds of the future enter each value. Before
+    and after the sound it takes silence, so the first and last tens of milliseconds of a sound that starts or stops at
+    once are not to be trusted.
 
     Examples
     --------
@@ -39,6 +41,11 @@ def envelope(audio: Audio, sfreq: float = 64.0) -> FeatureSeries:
     from scipy.fft import next_fast_len
     from scipy.signal import hilbert
 
+    if not isinstance(audio, Audio):
+        raise TypeError(
+            f"audio: expected an Audio, got {type(audio).__name__}. read_audio(path) reads one; "
+            "Audio(samples, sfreq) makes one of samples."
+        )
     sfreq = _checks.positive("sfreq", sfreq, "hertz")
     if sfreq > audio.sfreq / 2:
         raise ValueError(f"sfreq: {sfreq:g} Hz is more than half the rate of the sound ({audio.sfreq:g} Hz). Lower it.")

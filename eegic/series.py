@@ -149,7 +149,7 @@ class FeatureSeries:
     def load(cls, path: str | os.PathLike[str]) -> FeatureSeries:
         """Read a series written by `save`; nothing is unpickled."""
         stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"))
-        return cls(stored["values"], stored["times"], [str(name) for name in stored["names"]])
+        return cls(stored["values"], stored["times"], stored["names"].tolist())
 
 
 def _values(values: object) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ def tone(frequency=440.0, sfreq=22050, seconds=1.0, amplitude=0.5):
 
 
 class TestScale:
-    @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16"])
+    @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint8", "uint16", "uint32"])
     def test_integers_span_full_scale(self, dtype):
         info = np.iinfo(dtype)
         middle = 0 if info.min else (info.max + 1) // 2
@@ -60,6 +62,9 @@ class TestScale:
             ([0.0, 1.0, -np.inf], ValueError, "piece: sample 2 is not finite"),
             ([1j, 0], TypeError, "piece: expected samples as floats or integers, got dtype complex128. Convert"),
             ([True, False], TypeError, "got dtype bool"),
+            ([0, 1000], TypeError, "piece: integers of 64 bits .* do not say what full scale is. Give int16 or int32"),
+            (np.array([0, 1000]), TypeError, "piece: integers of 64 bits"),
+            (np.array([0, 1000], np.uint64), TypeError, "piece: integers of 64 bits"),
             ([[0.0, 1.0], [0.0]], TypeError, "ragged one. Give rows of equal length"),
         ],
     )
@@ -202,12 +207,42 @@ class TestFiles:
             (Audio([0.0, 0.5], 8000), "a.txt", "cannot write sound as '.txt'. Use .wav or .flac"),
             (Audio([0.0, 0.5], 8000), "a.raw", "cannot write sound as '.raw'. Use .wav or .flac"),
             (Audio([0.0, 0.5], 8000), "a", "cannot write sound as 'no suffix'. Use .wav or .flac"),
+            (Audio(np.zeros(9), 96000), "a.mp3", "a.mp3: MP3 holds at most 2 channels and 48000 Hz, got 1 at 96000 Hz"),
+            (
+                Audio(np.zeros(9), 12345),
+                "a.mp3",
+                r"a.mp3: MP3 cannot be written at 12345 Hz \(.+\). Resample to a usual",
+            ),
+            (Audio(np.zeros(9), 200001), "a.flac", r"a.flac: FLAC cannot be written at 200001 Hz \(.+\)"),
+            (Audio(np.zeros((9, 3)), 8000), "a.mp3", "at most 2 channels .* got 3 at 8000 Hz. Write .wav, or fewer"),
+            (Audio(np.zeros((9, 9)), 8000), "a.flac", "at most 8 channels"),
+            (Audio(np.zeros((1025, 1025)), 8000), "a.wav", "at most 1024 channels"),
+            (
+                Audio(np.zeros(9), 2**30),
+                "a.aiff",
+                "at most 1024 channels and 1073741823 Hz",
+            ),  # else 800 MHz are written
+            (Audio(np.zeros(9), 2**31), "a.wav", "at most 1024 channels and 2147483647 Hz"),
         ],
     )
     def test_what_cannot_be_written(self, tmp_path, audio, name, message):
         with pytest.raises(ValueError, match=message):
             audio.write(tmp_path / name)
         assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize(("n_channels", "sfreq"), [(300, 8000), (1, 200001)])
+    def test_what_would_end_python_is_refused(self, tmp_path, n_channels, sfreq):
+        """In a process of its own, for libsndfile crashes on such a sound."""
+        sound = f"Audio(np.zeros((1000, {n_channels})), {sfreq})"
+        code = f"import numpy as np; from eegic import Audio; {sound}.write('x.ogg')"
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert "ValueError: x.ogg: OGG holds at most 255 channels and 200000 Hz" in done.stderr
+
+    @pytest.mark.parametrize(("n_channels", "sfreq"), [(255, 8000), (2, 200000)])
+    def test_the_largest_ogg_is_written(self, tmp_path, n_channels, sfreq):
+        Audio(np.zeros((1000, n_channels)), sfreq).write(tmp_path / "x.ogg")
+        assert read_audio(tmp_path / "x.ogg").samples.shape[1] == n_channels
 
     def test_a_failed_write_leaves_the_old_file(self, tmp_path, monkeypatch):
         path = tmp_path / "a.wav"

@@ -1,7 +1,11 @@
 """The command line: quick to answer, clear when wrong, and a demo whose files say what it says."""
 
+import json
+import re
 import subprocess
 import sys
+import tempfile
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,7 @@ from typer.testing import CliRunner
 
 import eegic
 from eegic import FeatureSeries, demo, read_audio
-from eegic.cli import app
+from eegic.cli import app, main
 
 
 def eegic_command(*arguments, cwd=None):
@@ -39,6 +43,23 @@ def test_sysinfo_names_versions_threads_and_gpu():
         assert word in result.stdout
 
 
+def test_sysinfo_says_what_is_missing(monkeypatch):
+    version = metadata.version
+
+    def without_nilearn(name):
+        if name == "nilearn":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_nilearn)
+    for module in ("torch", "threadpoolctl"):
+        monkeypatch.setitem(sys.modules, module, None)  # its import fails
+    result = CliRunner().invoke(app, ["sysinfo"])
+    assert result.exit_code == 0
+    for line in ("nilearn +not installed", r"threads +not known \(.*threadpoolctl", r"GPU +not known \(.*torch"):
+        assert re.search(line, result.stdout), result.stdout
+
+
 def test_wrong_input_ends_with_one_line_and_code_2(tmp_path):
     done = eegic_command("demo", "--duration", "-3", "--out", str(tmp_path / "demo"))
     assert done.returncode == 2
@@ -47,6 +68,22 @@ def test_wrong_input_ends_with_one_line_and_code_2(tmp_path):
     done = eegic_command("demo", "--out", str(tmp_path / "file"))
     assert done.returncode == 2 and "expected a folder" in done.stderr
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_simulated(tmp_path, monkeypatch, capsys):
+    def denied(**where):
+        raise PermissionError(13, "Permission denied", f"{where['dir']}/tmpabc")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", denied)
+    monkeypatch.setattr(demo.datasets, "simulate_study", lambda *_, **__: pytest.fail("simulated first"))
+    monkeypatch.setattr(sys, "argv", ["eegic", "demo", "--out", str(tmp_path / "demo")])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert (
+        error == f"eegic: {tmp_path}/demo: cannot be written to (Permission denied). Name another folder with --out.\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +96,12 @@ def finished(tmp_path_factory):
 
 def test_demo_writes_what_it_says(finished):
     out, fitted, account = finished
-    for name in ("demo.png", "scores.tsv", "features/", "sounds/"):
+    for name in ("demo.png", "scores.tsv", "settings.json", "features/", "sounds/"):
         assert (out / name).exists() and str(out / name) in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
+    settings = {"effect": 2.0, "seed": 1, "duration": 20.0, "participants": 2, "eegic": eegic.__version__}
+    assert json.loads((out / "settings.json").read_text()) == settings
+    assert "replaced" not in account
     assert not list(out.glob(".*"))
     series = FeatureSeries.load(out / "features" / "melody-03.npz")
     assert series.names == ("envelope", "onset", "surprisal") and series.n_times == 20 * 64
@@ -84,7 +124,10 @@ def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_p
 
 def test_demo_is_the_same_again(finished, tmp_path):
     out, fitted, _ = finished
-    again = demo.run(tmp_path, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lambda line: None)
+    (tmp_path / "scores.tsv").write_text("of an earlier demo")
+    lines = []
+    again = demo.run(tmp_path, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lines.append)
+    assert f"An earlier demo in {tmp_path} was replaced." in lines
     for name, models in fitted.items():
         np.testing.assert_array_equal(models.full.r, again[name].full.r)
     assert (tmp_path / "scores.tsv").read_bytes() == (out / "scores.tsv").read_bytes()

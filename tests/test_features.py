@@ -75,6 +75,15 @@ def test_wrong_rates(sfreq, error, message):
         envelope(modulated(8000), sfreq)
 
 
+@pytest.mark.parametrize("audio", ["piece.wav", np.zeros(16000)])
+def test_what_is_no_audio(audio):
+    message = (
+        rf"audio: expected an Audio, got {type(audio).__name__}. read_audio\(path\) reads one; Audio\(samples, sfreq\)"
+    )
+    with pytest.raises(TypeError, match=message):
+        envelope(audio)
+
+
 def test_too_little_sound():
     with pytest.raises(ValueError, match="click: 0.0013 s hold no sample at 64 Hz. Give more sound"):
         envelope(Audio(np.ones(10), 8000, "click"), 64)

@@ -90,6 +90,22 @@ def test_a_folder_is_not_a_file(tmp_path):
         _files.read_npz(tmp_path / "missing.npz", SCHEMA, ("x",))
 
 
+def test_what_cannot_be_written_is_named_and_not_its_draft(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        FileExistsError, match=r"file/a\.npz: cannot be written \(File exists\). Choose a folder that can"
+    ):
+        _files.write_npz(tmp_path / "file" / "a.npz", ARRAYS)
+
+    def denied(path, exist_ok):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(type(tmp_path), "touch", denied)
+    with pytest.raises(PermissionError, match=r"^\S*/a\.npz: cannot be written \(Permission denied\)") as caught:
+        _files.write_npz(tmp_path / "a.npz", ARRAYS)
+    assert ".a-" not in str(caught.value)
+
+
 def test_foreign_files_are_named(tmp_path):
     path = tmp_path / "a.npz"
     _files.write_npz(path, ARRAYS)

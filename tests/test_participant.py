@@ -2,9 +2,10 @@
 
 import mne
 import numpy as np
+import pandas as pd
 import pytest
 
-from eegic import Participant
+from eegic import Participant, trf
 
 NAMES = ["Fz", "Cz", "Pz"]
 
@@ -38,6 +39,26 @@ class TestArrays:
             np.testing.assert_allclose(trial.eeg, array * 1e-6, rtol=1e-15)
             assert trial.n_times == len(array) == len(trial.mask)
             assert trial.mask.all()
+
+    def test_eeg_and_masks_are_lists_over_trials(self, arrays):
+        arrays[1][5, 0] = np.nan
+        p = build(arrays, on_nan="mask")
+        assert type(p.eeg) is type(p.masks) is list
+        for trial, eeg, mask in zip(p.trials, p.eeg, p.masks, strict=True):
+            assert eeg is trial.eeg and mask is trial.mask
+        np.testing.assert_array_equal(np.flatnonzero(~p.masks[1]), [5])
+
+    def test_order_counts_and_labels_do_not(self, arrays):
+        """A table that was filtered or sorted keeps the labels of its rows."""
+        masks = [np.arange(640) > 9, np.arange(512) > 4]
+        expected = build(arrays, masks=masks)
+        series = [pd.Series(one, index=[1, 0]) for one in (arrays, ["bach", "holst"], masks)]
+        for eeg, stimuli, mask in (series, [iter(one) for one in (arrays, ["bach", "holst"], masks)]):
+            p = build(eeg, stimuli=stimuli, masks=mask)
+            assert p.stimuli == ("bach", "holst")
+            for one, same in zip(p.trials, expected.trials, strict=True):
+                np.testing.assert_array_equal(one.eeg, same.eeg)
+                np.testing.assert_array_equal(one.mask, same.mask)
 
     def test_arrays_are_copied_and_frozen(self, arrays):
         p = build(arrays)
@@ -109,6 +130,8 @@ class TestArrays:
                 r"sub-01: bads: expected one of 'Fz', 'Cz', 'Pz', got 'cz'. Did you mean 'Cz'\?",
             ),
             ({"bads": "Oz"}, ValueError, "sub-01: bads: .* got 'Oz'"),
+            ({"montage": "biosemi63"}, ValueError, r"montage: expected one of .* Did you mean 'biosemi64'\?"),
+            ({"montage": 64}, TypeError, "montage: expected the name of a standard montage or a DigMontage, got int"),
             ({"bads": NAMES}, ValueError, "sub-01: every channel is in `bads`. Keep one, or leave the participant out"),
             ({"masks": [np.ones(640, bool)]}, ValueError, r"expected one mask per trial \(2\), got 1"),
             (
@@ -234,7 +257,7 @@ class TestEpochs:
         np.testing.assert_array_equal(epochs.get_data(copy=True), before)
 
     def test_stimuli_and_durations(self, epochs):
-        p = Participant.from_epochs(epochs, ["a", "b", "c"], durations={"a": 2.5, "c": 5.01, "elsewhere": 60.0})
+        p = Participant.from_epochs(epochs, ["a", "b", "c"], durations={"a": 2.5, "c": 5.01})
         assert [trial.n_times for trial in p.trials] == [250, 501, 501]
         assert p.stimuli == ("a", "b", "c")
         with pytest.raises(
@@ -243,6 +266,57 @@ class TestEpochs:
             Participant.from_epochs(epochs, durations={"bach": 6.0})
         with pytest.raises(ValueError, match=r"durations\['bach'\]: expected a finite positive number of seconds"):
             Participant.from_epochs(epochs, durations={"bach": -1.0})
+        with pytest.raises(
+            ValueError, match=r"sub-01: durations: expected one of 'bach', 'holst', got 'Bach'. Did you"
+        ):
+            Participant.from_epochs(epochs, durations={"Bach": 2.0}, name="sub-01")
+        with pytest.raises(TypeError, match="sub-01: durations: expected a dictionary from sound to seconds, got list"):
+            Participant.from_epochs(epochs, durations=[2.0, 3.0, 2.0], name="sub-01")
+
+    def test_stimuli_of_a_filtered_table(self, epochs):
+        stimuli = pd.Series(["a", "b", "c"], index=[2, 1, 0])
+        assert Participant.from_epochs(epochs, stimuli).stimuli == ("a", "b", "c")
+        assert Participant.from_epochs(epochs, iter("abc")).stimuli == ("a", "b", "c")
+
+    def test_a_projection_that_waits_is_applied(self, epochs):
+        epochs.info["bads"] = []
+        waiting = epochs.copy().set_eeg_reference("average", projection=True, verbose="error")
+        before = waiting.get_data(copy=True)
+        p = Participant.from_epochs(waiting)
+        assert np.abs(p.trials[0].eeg.mean(axis=1)).max() < 1e-18
+        np.testing.assert_array_equal(waiting.get_data(copy=True), before)
+
+    def test_what_is_not_epochs_of_eeg(self, epochs, rng):
+        raw = mne.io.RawArray(
+            1e-5 * rng.standard_normal((3, 4000)), mne.create_info(NAMES, 100.0, "eeg"), verbose="error"
+        )
+        for wrong, kind in ((raw, "RawArray"), (epochs.average("all"), "EvokedArray")):
+            with pytest.raises(
+                TypeError, match=rf"sub-01: expected mne.Epochs, got {kind}. Cut .*mne.Epochs\(raw, events"
+            ):
+                Participant.from_epochs(wrong, name="sub-01")
+        with pytest.raises(
+            ValueError, match="sub-01: expected EEG channels, got channels of type eog, misc. Say which"
+        ):
+            Participant.from_epochs(epochs.copy().pick(["EOG", "wave"]), name="sub-01")
+
+    def test_annotated_movement_does_not_spoil_the_score(self, rng):
+        """Five of sixty seconds of movement, a hundred times the EEG, hide a response; the masks bring it back."""
+        sound = [rng.standard_normal((2000, 1)) for _ in range(3)]
+        eeg = np.array([1e-5 * (np.roll(x, 10, axis=0).T + 2 * rng.standard_normal((3, 2000))) for x in sound])
+        eeg[0, :, 400:900] += 1e-3 * rng.standard_normal((3, 500))
+        events = np.array([[1000 + 3000 * i, 0, i + 1] for i in range(3)])
+        info = mne.create_info(NAMES, 100.0, "eeg")
+        epochs = mne.EpochsArray(eeg, info, events, event_id={"a": 1, "b": 2, "c": 3}, verbose="error")
+        epochs.set_annotations(mne.Annotations([10.0 + 4.0], [5.0], ["BAD_movement"]))
+        person = Participant.from_epochs(epochs)
+        options = {"tmin": 0.0, "tmax": 0.2, "alphas": [0.1]}
+        without, with_masks = (
+            trf.nested_crossval(sound, person.eeg, person.sfreq, masks=masks, **options).r
+            for masks in (None, person.masks)
+        )
+        assert with_masks.mean() > 0.35  # without noise in the weights, 1 / sqrt(5) = 0.45
+        assert without.mean() < 0.2
 
     def test_bad_stretches_are_masked(self, epochs):
         onsets = [5.0 + 1.0, 15.0 - 0.1, 25.0 + 2.0, 25.0 + 3.002, 25.0 + 4.0]
@@ -302,3 +376,18 @@ class TestEpochs:
             Participant.from_epochs(epochs)
         p = Participant.from_epochs(epochs, on_nan="mask")
         np.testing.assert_array_equal(np.flatnonzero(~p.trials[1].mask), [10])
+
+
+def test_bad_channels_take_part_in_nothing(rng):
+    x = [rng.standard_normal((400, 1)) for _ in range(4)]
+    eeg = [1e-5 * (t + rng.standard_normal((400, 3))) for t in x]
+    plain = Participant.from_arrays([t[:, :2] for t in eeg], list("abcd"), 64.0)
+    for t in eeg:
+        t[50:300, 2] = np.nan  # gaps of a bad channel cost nobody a sample
+    person = Participant.from_arrays(eeg, list("abcd"), 64.0, bads=["EEG003"])
+    options = {"tmin": 0.0, "tmax": 0.1, "alphas": [0.1]}
+    expected = trf.nested_crossval(x, plain.eeg, 64.0, masks=plain.masks, **options).r
+    with pytest.warns(UserWarning, match=r"channels \[2\]"):
+        found = trf.nested_crossval(x, person.eeg, 64.0, masks=person.masks, **options).r
+    np.testing.assert_allclose(found[:, :2], expected, atol=1e-12)
+    assert np.isnan(found[:, 2]).all()

@@ -339,6 +339,18 @@ class TestFile:
         with pytest.raises(FileNotFoundError, match="no such file"):
             FeatureSeries.load(tmp_path / "missing.npz")
 
+    @pytest.mark.parametrize("names", ["x", ["x"]])
+    def test_one_name_may_stand_without_an_axis(self, tmp_path, names):
+        schema = np.array("eegic.FeatureSeries/1")
+        np.savez(tmp_path / "a.npz", values=np.zeros(2), times=np.arange(2.0), names=np.array(names), schema=schema)
+        assert FeatureSeries.load(tmp_path / "a.npz").names == ("x",)
+
+    def test_names_that_are_no_strings_are_refused(self, tmp_path):
+        schema = np.array("eegic.FeatureSeries/1")
+        np.savez(tmp_path / "a.npz", values=np.zeros(2), times=np.arange(2.0), names=np.array(3), schema=schema)
+        with pytest.raises(TypeError, match=r"names: expected strings, got 3 \(int\)"):
+            FeatureSeries.load(tmp_path / "a.npz")
+
     def test_a_stored_lie_is_refused(self, tmp_path):
         """A file of the right schema is checked like any input."""
         arrays = {"values": np.zeros(2), "times": np.array([1.0, 0.0]), "names": np.array(["x"])}

@@ -11,6 +11,7 @@ from scipy.signal import welch
 from eegic import envelope
 from eegic.datasets import MelodyGrammar, simulate, simulate_study
 from eegic.datasets.scalp import electrodes
+from eegic.trf import fit
 
 SMALL = {"duration": 10, "n_channels": 7, "rng": 11, "progress": False}
 
@@ -122,7 +123,8 @@ def test_snr_and_effect_are_as_asked(rhythm, surprisal):
 def test_the_eeg_follows_the_sound(loud):
     truth = loud.truth
     assert truth.features == ("envelope", "surprisal")
-    assert truth.lags[0] == 0 and truth.lags[-1] <= 0.4
+    model = fit(np.eye(64, 1), np.eye(64, 1), 64.0, tmin=0.0, tmax=0.4, alpha=1.0)
+    np.testing.assert_array_equal(truth.lags, model.times)  # so the truth can be drawn over an estimate
     for kernels in truth.kernels.values():
         for f, (rise, fall) in enumerate([(0.1, 0.2), (0.2, 0.29)]):
             course = kernels[f, :, np.argmax(truth.topographies[f])]
@@ -153,17 +155,37 @@ def test_topographies_are_smooth_fronto_central_and_different():
 
 # ------------------------------------------------------------------ features
 def test_features_are_those_that_users_compute():
-    one = study(rhythm="free", timbre=("piano", "flute"), second_voice=True, duration=9.99)
+    one = study(rhythm="free", timbre=("piano", "flute"), second_voice=True, duration=9.98)
     for name in one.stimuli:
         melody, by_hand = one.melodies[name], envelope(one.audio[name], 64)
         grid = one.envelopes[name]
-        assert grid.n_times == one.surprisal[name].n_times == len(eeg(one, "sub-01", name)) == round(9.99 * 64)
+        assert grid.n_times == one.surprisal[name].n_times == len(eeg(one, "sub-01", name)) == 639
+        assert grid.n_times / 64 == melody.duration
         shared = min(grid.n_times, by_hand.n_times)
         np.testing.assert_array_equal(grid.values[:shared], by_hand.values[:shared])
         assert one.surprisal[name].values.sum() == pytest.approx(melody.surprisal("both").values.sum())
         assert one.onsets[name].values.sum() == melody.n_notes
         np.testing.assert_array_equal(one.onsets[name].values > 0, one.surprisal[name].values > 0)
         assert one.audio[name].name == name
+
+
+def test_notes_find_their_place_whatever_the_duration(rng):
+    """The end of a piece that is no whole number of samples long held notes that no sample was near."""
+    grammar = MelodyGrammar(rhythm="free")
+    for asked in (1.6, 1.601, 10.0, 25.801, 31.601, *rng.uniform(1.6, 8, 200)):
+        for sfreq in (64.0, 99.9):
+            duration = simulate._whole_samples(asked, sfreq)
+            assert 0 <= duration - asked < 1 / sfreq
+            melody = simulate._melodies(grammar, 1, duration, 0)["melody-01"]
+            impulses = simulate._impulses(simulate._ones(melody), sfreq, duration)
+            assert impulses.values.sum() == melody.n_notes
+            assert impulses.n_times == round(duration * sfreq)
+
+
+@pytest.mark.parametrize("duration", [1.601, 25.801, 31.601])
+def test_durations_between_two_samples(duration):
+    one = study(1, 1, duration=duration)
+    assert len(one.participants[0].trials[0].eeg) == np.ceil(duration * 64)
 
 
 def test_stimuli_differ():
@@ -333,6 +355,7 @@ def test_blinks_are_positive_frontal_and_as_many_as_asked():
         ({"timbre": ("piano", "kazoo")}, "timbre: expected one of"),
         ({"timbre": ()}, "timbre: expected one or more"),
         ({"montage": "biosemi65"}, "Did you mean 'biosemi64'"),
+        ({"montage": mne.channels.make_dig_montage()}, "montage: expected positions of electrodes, got none"),
         ({"n_channels": 65}, "the montage has 64 electrodes, got 65"),
         ({"n_channels": 0}, "n_channels: expected at least 1"),
         ({"sfreq": 20}, "sfreq: expected at least 32 Hz"),

@@ -26,6 +26,7 @@ default_role = "code"
 autosummary_generate = True
 autosummary_imported_members = False
 autodoc_typehints = "none"  # numpydoc sections state types, with shapes and units
+autodoc_preserve_defaults = True  # a name is shorter than the grid it stands for
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -49,6 +50,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("eegic",),
+    "capture_repr": (),  # figures speak for themselves, and prints are meant
     "reset_modules": ("matplotlib",),
     "reset_modules_order": "both",
     "abort_on_example_error": False,  # keep going and fail at the end, with every broken tutorial named

@@ -14,7 +14,7 @@ It runs in a few seconds and needs no files.
 # ------------------------------------------
 # A tonal grammar writes the melodies. The next pitch depends on one, two or three pitches before it; the next onset on
 # the position in the bar and the last intervals. Since the grammar knows the probability of every note given its past,
-# it knows the surprisal, :math:`-\log_2 p`, in bits.
+# it knows the surprisal, −log₂ p, in bits.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -79,8 +79,8 @@ def estimated(study):
     kernels = []
     for person in study.participants:
         series = [study.envelopes[s].stack(study.onsets[s], study.surprisal[s]) for s in person.stimuli]
-        x, y = [one.values for one in series], [trial.eeg for trial in person.trials]
-        cv = trf.nested_crossval(x, y, person.sfreq, tmin=0.0, tmax=0.39, groups=person.stimuli)
+        x, options = [one.values for one in series], {"groups": person.stimuli, "masks": person.masks}
+        cv = trf.nested_crossval(x, person.eeg, person.sfreq, tmin=0.0, tmax=0.4, **options)
         kernels.append(cv.weights.mean(axis=0)[[0, 2], :, center] * np.array(sd)[:, None])
     return np.array(kernels)
 

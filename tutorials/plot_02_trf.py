@@ -11,10 +11,10 @@ It runs in a few seconds on simulated data.
 """
 
 # %%
-# One participant, two features
-# -----------------------------
+# One participant, one feature
+# ----------------------------
 # Four melodies of 20 s; the EEG answers to the envelope, with a peak near 100 ms and a trough near 200 ms. **Positive
-# lags mean that the EEG follows the sound.** A window from -100 to 400 ms includes lags at which nothing can be, since
+# lags mean that the EEG follows the sound.** A window from -125 to 375 ms includes lags at which nothing can be, since
 # the EEG does not answer before the sound: what is found there is error.
 
 import warnings
@@ -32,7 +32,7 @@ from eegic.datasets import simulate_study
 study = simulate_study(1, 4, duration=20, rhythm="free", surprisal_effect=0.0, snr=0.01, n_channels=16, rng=3)
 person = study.participants[0]
 x = [study.envelopes[stimulus].values for stimulus in person.stimuli]
-y = [1e6 * trial.eeg for trial in person.trials]  # microvolts
+y = [1e6 * eeg for eeg in person.eeg]  # microvolts
 channel = int(np.argmax(study.truth.topographies[0]))
 window = {"tmin": -0.125, "tmax": 0.375}
 
@@ -40,7 +40,7 @@ window = {"tmin": -0.125, "tmax": 0.375}
 # Too little, enough, too much
 # ----------------------------
 # In the units used by default, alpha is relative to the variance of the features and the number of samples, so the same
-# value means the same whatever the recording. With almost none the kernel is noise; with too much it is flat. Scores of
+# value means the same whatever the recording. With little the kernel is ragged; with too much it is flat. Scores of
 # held-out trials change far less: over many decades they hardly move. A good prediction is no proof of a good kernel.
 
 alphas = np.logspace(-6, 3, 19)
@@ -54,12 +54,12 @@ axes[0].set(xlabel="alpha (relative)", ylabel="held-out r", title="Every alpha, 
 axes[0].legend(frameon=False)
 kernels = {
     f"alpha {alpha:g}": trf.fit(x, y, person.sfreq, **window, alpha=alpha).weights[0, :, channel]
-    for alpha in (1e-3, 1e-1, 1e1)
+    for alpha in (1e-4, 1e-1, 1e1)
 }
 times = np.asarray(trf.lag_range(-0.125, 0.375, person.sfreq)) / person.sfreq
 true = np.zeros(len(times))
 true[times >= 0] = 1e6 * study.truth.kernels[person.name][0, : (times >= 0).sum(), channel]
-ei.plot_trf(times, kernels, truth={"alpha 0.001": true}, unit="EEG in µV, full scale of sound", axes=axes[1])
+ei.plot_trf(times, kernels, truth={"alpha 0.0001": true}, unit="EEG in µV, full scale of sound", axes=axes[1])
 axes[1].set_title("The kernel at three of them")
 
 # %%

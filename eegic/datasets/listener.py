@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eegic import trf
 from eegic.datasets import noise, scalp, seeds
 
 NOISE_SD = 10e-6  # volts, of the typical listener
@@ -118,8 +119,8 @@ class Brain:
 
     @property
     def lags(self) -> np.ndarray:
-        """Seconds by which the EEG follows the sound, from 0 to 0.4, shape (n_lags,)."""
-        return np.arange(int(MAX_LAG * self.sfreq + 1e-9) + 1) / self.sfreq
+        """Seconds by which the EEG follows the sound, those of a model from 0 to 0.4 s, shape (n_lags,)."""
+        return np.asarray(trf.lag_range(0.0, MAX_LAG, self.sfreq)) / self.sfreq
 
     @property
     def topographies(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegic import _checks
+from eegic.eeg.participant import electrode_positions
 
 if TYPE_CHECKING:
     import mne
@@ -31,9 +32,9 @@ def electrodes(montage: str | mne.channels.DigMontage, n_channels: int | None) -
     directions : ndarray, shape (n_channels, 3)
         Unit vectors from the centre of the head to each electrode: right, front, up.
     """
-    if isinstance(montage, str):
-        montage = _standard_montage(montage)
-    positions = montage.get_positions()["ch_pos"]
+    positions = electrode_positions(montage).get_positions()["ch_pos"]
+    if not positions:
+        raise ValueError("montage: expected positions of electrodes, got none. Give a montage made with `ch_pos`.")
     names = tuple(positions)
     directions = _directions(np.array(list(positions.values())))
     if n_channels is None:
@@ -54,17 +55,6 @@ def bump(directions: np.ndarray, centre: tuple[float, float, float], width: floa
 def smoothing(directions: np.ndarray, width: float) -> np.ndarray:
     """Return Gaussian hills around all electrodes, shape (n_channels, n_channels)."""
     return _hill(directions @ directions.T, width)
-
-
-def _standard_montage(name: str) -> mne.channels.DigMontage:
-    import mne
-
-    try:
-        return mne.channels.make_standard_montage(name)
-    except ValueError:
-        # asked only now: mne also reads older names that it no longer lists, such as standard_1020
-        _checks.one_of("montage", name, mne.channels.get_builtin_montages())
-        raise
 
 
 def _hill(cosine: np.ndarray, width: float) -> np.ndarray:

@@ -58,7 +58,7 @@ def simulate_study(
     n_participants, n_stimuli : int
         Size of the study.
     duration : float
-        Length of each melody in seconds, at least a bar (1.6 s).
+        Length of each melody in seconds, at least a bar (1.6 s); it is lengthened to a whole number of EEG samples.
     n_presentations : int
         How often each participant hears each melody.
     surprisal_effect : float
@@ -113,7 +113,7 @@ def simulate_study(
     >>> study.participants[0]
     Participant(sub-01: 3 trials of 3 sounds, 30 s, 16 channels at 64 Hz)
     >>> study.truth.kernels["sub-01"].shape
-    (2, 26, 16)
+    (2, 27, 16)
     """
     n_participants = _checks.count("n_participants", n_participants)
     n_stimuli = _checks.count("n_stimuli", n_stimuli)
@@ -122,6 +122,7 @@ def simulate_study(
     timbres = _timbres(timbre)
     _check_sizes(surprisal_effect=surprisal_effect, snr=snr, drift=drift, blinks=blinks)
     _check_clock(sfreq)
+    duration = _whole_samples(duration, sfreq)
     _check_surprisal(surprisal, rhythm, surprisal_effect)
     ch_names, directions = scalp.electrodes(montage, n_channels)
     seed = seeds.entropy(rng)
@@ -188,6 +189,11 @@ def _check_surprisal(kind: str, rhythm: str, effect: float) -> None:
             "surprisal: the timing of isochronous melodies holds no surprise to respond to. Pass rhythm='free', or "
             "surprisal_effect=0."
         )
+
+
+def _whole_samples(duration: float, sfreq: float) -> float:
+    """Lengthen a duration to whole samples: between the last sample and the end no note would find its place."""
+    return float(np.ceil(round(duration * sfreq, 9)) / sfreq)
 
 
 def _melodies(grammar: MelodyGrammar, n_stimuli: int, duration: float, seed: int) -> dict[str, Melody]:

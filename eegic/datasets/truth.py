@@ -22,7 +22,7 @@ class Truth:
     features : tuple of str
         Names of the two features that drive the EEG: the envelope, then surprisal.
     lags : ndarray, shape (n_lags,)
-        Seconds by which the EEG follows the sound.
+        Seconds by which the EEG follows the sound: those of a model with ``tmin=0.0, tmax=0.4``.
     kernels : dict of str to ndarray, each of shape (n_features, n_lags, n_channels)
         Per participant, in volts per unit of the feature (full scale of the envelope, bits of surprisal).
     topographies : ndarray, shape (n_features, n_channels)

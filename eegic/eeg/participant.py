@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,23 @@ class Participant:
         """Which sound each trial presented."""
         return tuple(trial.stimulus for trial in self.trials)
 
+    @property
+    def eeg(self) -> list[np.ndarray]:
+        """EEG of each trial in volts, each of shape (n_times, n_channels); bad channels are NaN throughout.
+
+        What is NaN throughout takes part in nothing and gets NaN as its result. Pass `masks` along: samples that may
+        not be used are still there.
+        """
+        if not self.bads:
+            return [trial.eeg for trial in self.trials]
+        bad = np.isin(self.ch_names, self.bads)
+        return [np.where(bad, np.nan, trial.eeg) for trial in self.trials]
+
+    @property
+    def masks(self) -> list[np.ndarray]:
+        """Which samples of each trial may be used, each of shape (n_times,)."""
+        return [trial.mask for trial in self.trials]
+
     def __repr__(self) -> str:
         """Size of the recording."""
         seconds = sum(trial.n_times for trial in self.trials) / self.sfreq
@@ -94,13 +111,13 @@ class Participant:
     @classmethod
     def from_arrays(
         cls,
-        eeg: Sequence[object],
-        stimuli: Sequence[str],
+        eeg: Iterable[object],
+        stimuli: Iterable[str],
         sfreq: float,
         *,
         ch_names: Sequence[str] | None = None,
         montage: str | mne.channels.DigMontage | None = None,
-        masks: Sequence[object] | None = None,
+        masks: Iterable[object] | None = None,
         bads: Sequence[str] = (),
         unit: str = "V",
         on_nan: str = "raise",
@@ -110,9 +127,9 @@ class Participant:
 
         Parameters
         ----------
-        eeg : sequence of array_like, each of shape (n_times, n_channels)
+        eeg : iterable of array_like, each of shape (n_times, n_channels)
             One per trial, starting when the sound starts; lengths may differ.
-        stimuli : sequence of str
+        stimuli : iterable of str
             Which sound each trial presented.
         sfreq : float
             Sampling rate in hertz.
@@ -120,7 +137,7 @@ class Participant:
             By default the names of `montage` when it has as many channels, otherwise ``EEG001``, ``EEG002``, ...
         montage : str or mne.channels.DigMontage, optional
             Electrode positions, or the name of a standard montage such as ``"biosemi64"``.
-        masks : sequence of array_like of bool, each of shape (n_times,), optional
+        masks : iterable of array_like of bool, each of shape (n_times,), optional
             True where a sample may be used.
         bads : sequence of str
             Channels to mark as bad.
@@ -146,10 +163,12 @@ class Participant:
         sfreq = _checks.positive("sfreq", sfreq, "hertz")
         _checks.one_of("unit", unit, _VOLTS)
         _checks.one_of("on_nan", on_nan, ("raise", "mask"))
-        if not len(eeg):
-            raise ValueError(f"{name}: expected at least one trial, got none. Give one array per trial.")
         if isinstance(stimuli, str):
             raise TypeError(f"{name}: expected one stimulus per trial, got the text {stimuli!r}. Write [{stimuli!r}].")
+        # in order, whatever they come in: a pandas Series counts by label, a generator not at all
+        eeg, stimuli, masks = list(eeg), list(stimuli), None if masks is None else list(masks)
+        if not eeg:
+            raise ValueError(f"{name}: expected at least one trial, got none. Give one array per trial.")
         if len(stimuli) != len(eeg):
             raise ValueError(f"{name}: expected one stimulus per trial ({len(eeg)}), got {len(stimuli)}.")
         if masks is not None and len(masks) != len(eeg):
@@ -185,9 +204,9 @@ class Participant:
     def from_epochs(
         cls,
         epochs: mne.Epochs,
-        stimuli: Sequence[str] | None = None,
+        stimuli: Iterable[str] | None = None,
         *,
-        durations: dict[str, float] | None = None,
+        durations: Mapping[str, float] | None = None,
         on_nan: str = "raise",
         name: str = "participant",
     ) -> Participant:
@@ -197,11 +216,12 @@ class Participant:
         ----------
         epochs : mne.Epochs
             EEG channels are taken, others left; samples before time zero are dropped. Stretches annotated ``BAD_...``
-            are masked.
-        stimuli : sequence of str, optional
+            are masked. Projections that are not yet applied, such as an average reference, are applied.
+        stimuli : iterable of str, optional
             Which sound each epoch presented; by default the name of its event.
         durations : dict of str to float, optional
-            Seconds to keep of the trials of a sound, for sounds shorter than the epochs.
+            Seconds to keep of the trials of a sound, for sounds shorter than the epochs. Every sound it names must be
+            one of this participant's.
         on_nan : {"raise", "mask"}
             As in `from_arrays`.
         name : str
@@ -211,10 +231,11 @@ class Participant:
         -------
         Participant
         """
+        _check_epochs(epochs, name)
         epochs = epochs.copy().load_data()  # drops what is to be dropped, before anything is counted
         if not len(epochs):
             raise ValueError(f"{name}: no epoch is left. `epochs.drop_log` says why each was dropped.")
-        epochs.pick("eeg", exclude=())
+        epochs.apply_proj(verbose="error").pick("eeg", exclude=())
         sfreq = float(epochs.info["sfreq"])
         if epochs.tmin > 0.5 / sfreq or epochs.tmax < 0:
             raise ValueError(
@@ -224,6 +245,7 @@ class Participant:
         if stimuli is None:
             label = {code: event for event, code in epochs.event_id.items()}
             stimuli = [label[code] for code in epochs.events[:, 2]]
+        stimuli = list(stimuli)
         if len(stimuli) != len(epochs):
             raise ValueError(
                 f"{name}: expected one stimulus per epoch ({len(epochs)}), got {len(stimuli)}. Epochs may have been "
@@ -232,10 +254,11 @@ class Participant:
         onset = int(np.argmin(np.abs(epochs.times)))
         data = epochs.get_data(copy=False).transpose(0, 2, 1)[:, onset:]
         usable = ~_annotated_bad(epochs)[:, onset:]
-        lengths = [_length(s, data.shape[1], sfreq, durations or {}, name) for s in stimuli]
+        durations = _durations(durations, stimuli, name)
+        lengths = [_length(s, data.shape[1], sfreq, durations, name) for s in stimuli]
         return cls.from_arrays(
             [trial[:n] for trial, n in zip(data, lengths, strict=True)],
-            list(stimuli),
+            stimuli,
             sfreq,
             ch_names=epochs.ch_names,
             montage=epochs.get_montage(),
@@ -244,6 +267,54 @@ class Participant:
             on_nan=on_nan,
             name=name,
         )
+
+
+def electrode_positions(montage: str | mne.channels.DigMontage) -> mne.channels.DigMontage:
+    """Return a montage, or the standard one of this name."""
+    import mne
+
+    if isinstance(montage, mne.channels.DigMontage):
+        return montage
+    if not isinstance(montage, str):
+        raise TypeError(
+            f"montage: expected the name of a standard montage or a DigMontage, got {type(montage).__name__}. "
+            "`mne.channels.make_dig_montage(ch_pos)` makes one of positions."
+        )
+    try:
+        return mne.channels.make_standard_montage(montage)
+    except ValueError:
+        # asked only now: mne also reads older names that it no longer lists, such as standard_1020
+        _checks.one_of("montage", montage, mne.channels.get_builtin_montages())
+        raise
+
+
+def _check_epochs(epochs: object, name: str) -> None:
+    import mne
+
+    if not isinstance(epochs, mne.BaseEpochs):
+        raise TypeError(
+            f"{name}: expected mne.Epochs, got {type(epochs).__name__}. Cut a recording at its sounds: "
+            "`mne.Epochs(raw, events, event_id, tmin=0, tmax=..., baseline=None)`."
+        )
+    kinds = epochs.get_channel_types(unique=True)
+    if "eeg" not in kinds:
+        raise ValueError(
+            f"{name}: expected EEG channels, got channels of type {', '.join(kinds)}. Say which hold EEG: "
+            "`epochs.set_channel_types({name: 'eeg'})`."
+        )
+
+
+def _durations(durations: object, stimuli: Sequence[str], name: str) -> Mapping[str, float]:
+    if durations is None:
+        return {}
+    if not isinstance(durations, Mapping):
+        raise TypeError(
+            f"{name}: durations: expected a dictionary from sound to seconds, got {type(durations).__name__}. "
+            "Write {'bach': 25.0}."
+        )
+    for sound in durations:
+        _checks.one_of(f"{name}: durations", sound, dict.fromkeys(stimuli))
+    return durations
 
 
 def _info(
@@ -256,7 +327,7 @@ def _info(
 ) -> mne.Info:
     import mne
 
-    positions = mne.channels.make_standard_montage(montage) if isinstance(montage, str) else montage
+    positions = None if montage is None else electrode_positions(montage)
     if ch_names is None and positions is not None and len(positions.ch_names) == n_channels:
         ch_names = positions.ch_names
     elif ch_names is None:
@@ -332,7 +403,7 @@ def _annotated_bad(epochs: mne.Epochs) -> np.ndarray:
     return bad
 
 
-def _length(stimulus: str, n_times: int, sfreq: float, durations: dict[str, float], name: str) -> int:
+def _length(stimulus: str, n_times: int, sfreq: float, durations: Mapping[str, float], name: str) -> int:
     if stimulus not in durations:
         return n_times
     wanted = round(_checks.positive(f"durations[{stimulus!r}]", durations[stimulus], "seconds") * sfreq)

@@ -143,6 +143,11 @@ class Path:
         """Weights of the columns, shape (n_columns, n_alphas * n_channels)."""
         return self.basis @ self.coefficients
 
+    @cached_property
+    def intercept(self) -> Array:
+        """Unpenalised intercepts about the origin of the moments, shape (n_alphas, n_channels)."""
+        return (self.train.y - self._product(self.train.x[:, None])) / self.train.n
+
     def at(self, position: np.ndarray) -> Path:
         """The path at one alpha, shape (1,), or at one alpha for each channel, shape (n_channels,)."""
         xp = array_namespace(self.basis)
@@ -161,7 +166,7 @@ class Path:
         pp = xp.reshape(pp, (n_alphas, n_channels))
         p = self._product(test.x[:, None])
         py = self._product(test.xy)
-        intercept = (self.train.y - self._product(self.train.x[:, None])) / self.train.n
+        intercept = self.intercept
         return Sums(
             test.n,
             test.y,
