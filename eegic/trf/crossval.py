@@ -302,14 +302,14 @@ def nested_crossval(
     sums = _in_order(split, [refit.sums for refit in refits])
     alpha = np.stack([grid[choice.index] for choice in choices])
     _warn_at_edges(alpha, grid)
-    _warn_flat(sums, trials.xp)
+    _warn_flat(sums, trials)
     return CrossVal(
         alpha=alpha,
         ratios=np.stack([choice.ratios for choice in choices]),
         alphas=grid,
         alpha_units=alpha_units,
         inner=None if choices[0].scores is None else trials.xp.stack([choice.scores for choice in choices]),
-        weights=trials.xp.stack([refit.weights for refit in refits]),
+        weights=trials.without_dead(trials.xp.stack([refit.weights for refit in refits])),
         lags=np.asarray(layout.lags),
         sfreq=layout.sfreq,
         split=split,
@@ -438,8 +438,9 @@ def _warn_at_edges(alpha: np.ndarray, grid: np.ndarray) -> None:
         )
 
 
-def _warn_flat(sums: tuple[Sums, ...], xp: Any) -> None:
-    flat = xp.stack([xp.isnan(s.score("mse")[0]) for s in sums])
+def _warn_flat(sums: tuple[Sums, ...], trials: Trials) -> None:
+    xp = trials.xp
+    flat = xp.stack([xp.isnan(s.score("mse")[0]) & ~trials.dead for s in sums])
     for channels, where in (
         (xp.all(flat, axis=0), "throughout"),
         (xp.any(flat, axis=0) & ~xp.all(flat, axis=0), "in some of the held-out trials"),

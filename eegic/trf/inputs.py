@@ -26,6 +26,8 @@ class Trials:
     y : list of array of float64, each (n_times, n_channels)
     keep : list of array of bool, each (n_times,)
         Samples that may be used: unmasked, and known in every channel.
+    dead : array of bool, shape (n_channels,)
+        Channels that are NaN throughout; they stand as zeros in `y`, and their results are NaN.
     xp : module
         The array namespace.
     """
@@ -33,6 +35,7 @@ class Trials:
     x: list[Array]
     y: list[Array]
     keep: list[Array]
+    dead: Array
     xp: Any
 
     @property
@@ -53,13 +56,17 @@ class Trials:
     def reversed(self) -> Trials:
         """Exchange inputs and outputs."""
         keep = [k & ~self.xp.any(self.xp.isnan(x), axis=1) for k, x in zip(self.keep, self.x, strict=True)]
-        return Trials(self.y, self.x, keep, self.xp)
+        return Trials(self.y, self.x, keep, self.xp.zeros_like(self.x[0][0], dtype=self.xp.bool), self.xp)
+
+    def without_dead(self, results: Array) -> Array:
+        """Results (..., n_channels) with NaN for the dead channels."""
+        return self.xp.where(self.dead, self.xp.full_like(results, self.xp.nan), results)
 
 
 def check_trials(x: object, y: object, masks: Sequence[object] | None = None) -> Trials:
     """Check features, outputs and masks; one array counts as one trial.
 
-    A channel that is NaN in every sample is set to 0 (it is then flat: no score) and named in a warning. Other NaN,
+    A channel that is NaN in every sample is called dead and named in a warning. Other NaN,
     and masks, become samples to leave out; `reach` widens those of the features over the lags.
     """
     xs, ys = check_arrays("x", x, "features"), check_arrays("y", y, "channels")
@@ -75,13 +82,15 @@ def check_trials(x: object, y: object, masks: Sequence[object] | None = None) ->
                 "duration (`FeatureSeries.resample(sfreq, duration=...)`)."
             )
     keep = [xp.ones((b.shape[0],), dtype=xp.bool, device=b.device) for b in ys]
+    dead = xp.zeros_like(ys[0][0], dtype=xp.bool)
     if any(_spoiled(b, xp) for b in ys):
-        ys = _silence_dead_channels(ys, xp)
+        dead = _dead_channels(ys, xp)
+        ys = [xp.where(dead, xp.zeros_like(b), b) for b in ys]
         keep = [~xp.any(xp.isnan(b), axis=1) for b in ys]
         _warn_costly_channels(ys, xp)
     if masks is not None:
         keep = [k & _mask(mask, k, i, xp) for i, (k, mask) in enumerate(zip(keep, masks, strict=True))]
-    return Trials(xs, ys, keep, xp)
+    return Trials(xs, ys, keep, dead, xp)
 
 
 def common_namespace(name: str, *arrays: Array) -> Any:
@@ -162,7 +171,7 @@ def _spoiled(array: Array, xp: Any) -> bool:
     return not bool(xp.isfinite(xp.sum(array)))
 
 
-def _silence_dead_channels(ys: list[Array], xp: Any) -> list[Array]:
+def _dead_channels(ys: list[Array], xp: Any) -> Array:
     nan = xp.stack([xp.all(xp.isnan(y), axis=0) for y in ys])  # (n_trials, n_channels)
     dead = xp.all(nan, axis=0)
     partly = xp.any(nan & ~dead, axis=0)
@@ -176,8 +185,7 @@ def _silence_dead_channels(ys: list[Array], xp: Any) -> list[Array]:
     if bool(xp.any(dead)):
         channels = [int(c) for c in xp.nonzero(dead)[0]]
         warnings.warn(f"y: channels {channels} are NaN throughout; their results are NaN.", stacklevel=5)
-        ys = [xp.where(dead, xp.zeros_like(y), y) for y in ys]
-    return ys
+    return dead
 
 
 def _warn_costly_channels(ys: list[Array], xp: Any) -> None:

@@ -122,7 +122,8 @@ class TRF:
         inputs, outputs = (trials.y, trials.x) if self.backward else (trials.x, trials.y)
         scores = []
         for prediction, target, keep in zip(self.predict(inputs), outputs, trials.keep, strict=True):
-            keep = keep & ~xp.any(xp.isnan(prediction), axis=1) & ~xp.any(xp.isnan(target), axis=1)
+            unknown = xp.isnan(prediction) | xp.isnan(target)
+            keep = keep & ~xp.any(unknown & ~xp.all(unknown, axis=0), axis=1)  # a dead channel costs no sample
             scores.append(_sample_sums(prediction[keep], target[keep], xp).score(metric)[0])
         return xp.stack(scores)
 
@@ -138,10 +139,12 @@ class TRF:
             raise ValueError("patterns: the model carries no training data (it was imported). Fit it with `trf.fit`.")
         xp = array_namespace(self.weights)
         scatter, _ = self.train.centred()
-        flat = xp.reshape(self.weights, (scatter.shape[0], -1))
+        dead = xp.any(xp.isnan(self.weights), axis=(0, 1))
+        flat = xp.reshape(xp.where(dead, xp.zeros_like(self.weights), self.weights), (scatter.shape[0], -1))
         with_outputs = scatter @ flat
         outputs = flat.T @ with_outputs
-        return xp.reshape(with_outputs @ xp.linalg.pinv(outputs), tuple(self.weights.shape))
+        patterns = xp.reshape(with_outputs @ xp.linalg.pinv(outputs), tuple(self.weights.shape))
+        return xp.where(dead, xp.full_like(patterns, xp.nan), patterns)
 
     def to_mtrf(self) -> Any:
         """Return the model as an `mtrf.TRF` that predicts the same."""
@@ -242,7 +245,7 @@ def fit(
         solution = (
             ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(whole), overall, ratios).solutions
         )
-    weights = layout.weights(solution, xp)
+    weights = trials.without_dead(layout.weights(solution, xp))
     return TRF(
         weights,
         _intercept(weights, lagged),

@@ -164,11 +164,12 @@ def test_flat_and_dead_channels_touch_no_other_number(data):
     for t in spoiled:
         t[:, 2], t[:, 5] = 17.3, np.nan
     with pytest.warns(UserWarning, match=r"channels \[5\] are NaN throughout"):
-        with pytest.warns(UserWarning, match=r"channels \[2, 5\] are constant throughout"):
+        with pytest.warns(UserWarning, match=r"channels \[2\] are constant throughout"):
             cv = trf.nested_crossval(x, spoiled, SFREQ, **options)
     np.testing.assert_allclose(cv.r[:, [0, 1, 3, 4, 6]], plain.r, atol=1e-12)
     np.testing.assert_array_equal(cv.alpha, plain.alpha)
     assert np.isnan(cv.r[:, [2, 5]]).all() and np.isnan(cv.mse[:, [2, 5]]).all()
+    assert np.isnan(cv.weights[..., 5]).all() and np.isfinite(cv.weights[..., [0, 1, 2, 3, 4, 6]]).all()
 
 
 def test_channel_flat_in_one_trial_scores_nan_there_only(data):

@@ -271,3 +271,19 @@ def test_wrong_number_of_inputs_is_refused(data):
         model.predict(data[1])
     with pytest.raises(ValueError, match="expected one of"):
         model.score(*data, metric="corr")
+
+
+def test_a_dead_channel_has_no_kernel_and_changes_no_other(data):
+    x, y = data
+    plain = trf.fit(x, [t[:, :6] for t in y], SFREQ, **WINDOW, alpha=0.1)
+    for t in y:
+        t[:, 6] = np.nan
+    with pytest.warns(UserWarning, match=r"channels \[6\] are NaN throughout"):
+        model = trf.fit(x, y, SFREQ, **WINDOW, alpha=0.1)
+    np.testing.assert_allclose(model.weights[..., :6], plain.weights, atol=1e-12)
+    np.testing.assert_allclose(model.patterns()[..., :6], plain.patterns(), rtol=1e-6, atol=1e-9)
+    with pytest.warns(UserWarning, match="NaN throughout"):
+        scores = model.score(x, y)
+    np.testing.assert_allclose(scores[:, :6], plain.score(x, [t[:, :6] for t in y]), atol=1e-12)
+    for result in (model.weights, model.patterns(), model.intercept, model.predict(x)[0], scores):
+        assert np.isnan(result[..., 6]).all()
