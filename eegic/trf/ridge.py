@@ -135,7 +135,7 @@ class Path:
     @cached_property
     def coefficients(self) -> Array:
         """Solutions in the basis, shape (n_columns, n_alphas * n_channels)."""
-        product = self.shrinkage[:, :, None] * self.rotated[:, None, :]
+        product = array_namespace(self.basis).einsum("ka,kc->kac", self.shrinkage, self.rotated)
         return array_namespace(product).reshape(product, (product.shape[0], -1))
 
     @cached_property
