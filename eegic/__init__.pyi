@@ -1,4 +1,5 @@
 from . import datasets as datasets
+from . import stats as stats
 from . import trf as trf
 from .audio import Audio as Audio
 from .audio import read_audio as read_audio

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_simulated(t
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     lines = []
-    fitted = demo.run(out, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lines.append)
+    fitted = demo.run(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
     return out, fitted, "\n".join(lines)
 
 
@@ -99,35 +99,35 @@ def test_demo_writes_what_it_says(finished):
     for name in ("demo.png", "scores.tsv", "settings.json", "features/", "sounds/"):
         assert (out / name).exists() and str(out / name) in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
-    settings = {"effect": 2.0, "seed": 1, "duration": 20.0, "participants": 2, "eegic": eegic.__version__}
+    settings = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2, "eegic": eegic.__version__}
     assert json.loads((out / "settings.json").read_text()) == settings
     assert "replaced" not in account
     assert not list(out.glob(".*"))
     series = FeatureSeries.load(out / "features" / "melody-03.npz")
-    assert series.names == ("envelope", "onset", "surprisal") and series.n_times == 20 * 64
-    assert read_audio(out / "sounds" / "melody-03.wav").duration == 20
+    assert series.names == ("envelope", "onset", "surprisal") and series.n_times == 15 * 64
+    assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
     assert len(scores) == 2 * 8 * 32
     mean = scores.groupby("participant")["delta_r_raw"].mean()
     for name, models in fitted.items():
-        assert mean[name] == pytest.approx(models.delta_r.mean())
-        assert f"{models.full.r.mean():.4f}" in account
+        assert mean[name] == pytest.approx(models.delta.gain.mean())
+        assert f"{models.delta.corrected.mean():+.4f}" in account
 
 
 def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_path):
     _, strong, _ = finished
-    silent = demo.run(tmp_path, n_participants=2, duration=20.0, effect=0.0, seed=1, say=lambda line: None)
-    gains = [[models.delta_r.mean() for models in one.values()] for one in (strong, silent)]
-    assert min(gains[0]) > 0.01
-    assert max(gains[1]) < 0.002
+    silent = demo.run(tmp_path, n_participants=2, duration=15.0, effect=0.0, seed=1, say=lambda line: None)
+    strong, silent = demo.Together.of(strong), demo.Together.of(silent)
+    assert strong.p_mean == 1 / 200 and (strong.p_maxt < 0.05).sum() > 8
+    assert silent.p_mean > 0.05 and silent.p_maxt.min() > 0.05
 
 
 def test_demo_is_the_same_again(finished, tmp_path):
     out, fitted, _ = finished
     (tmp_path / "scores.tsv").write_text("of an earlier demo")
     lines = []
-    again = demo.run(tmp_path, n_participants=2, duration=20.0, effect=2.0, seed=1, say=lines.append)
+    again = demo.run(tmp_path, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
     assert f"An earlier demo in {tmp_path} was replaced." in lines
     for name, models in fitted.items():
-        np.testing.assert_array_equal(models.full.r, again[name].full.r)
+        np.testing.assert_array_equal(models.delta.null, again[name].delta.null)
     assert (tmp_path / "scores.tsv").read_bytes() == (out / "scores.tsv").read_bytes()

@@ -1,6 +1,7 @@
 """Temporal response functions from second moments: arrays in, arrays out."""
 
 from eegic.trf.crossval import AlphaPath, CrossVal, crossval_path, nested_crossval
+from eegic.trf.delta import DeltaR, delta_r
 from eegic.trf.folds import group_folds
 from eegic.trf.lags import bspline_basis, lag_range
 from eegic.trf.model import TRF, fit
@@ -11,8 +12,10 @@ __all__ = [
     "TRF",
     "AlphaPath",
     "CrossVal",
+    "DeltaR",
     "bspline_basis",
     "crossval_path",
+    "delta_r",
     "fit",
     "group_folds",
     "lag_range",

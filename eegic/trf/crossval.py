@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 from typing import Any
@@ -16,9 +16,9 @@ from eegic import _checks
 from eegic.trf import design as designing
 from eegic.trf import folds as folding
 from eegic.trf import ridge
-from eegic.trf.design import Design
+from eegic.trf.design import Design, Recording
 from eegic.trf.folds import Split
-from eegic.trf.heldout import Held
+from eegic.trf.heldout import Choice, Held
 from eegic.trf.inputs import Trials
 from eegic.trf.moments import Moments
 from eegic.trf.ridge import Ridge
@@ -189,8 +189,9 @@ def crossval_path(
     select = _check_features(features, layout.n_features)
     model = Ridge(layout.select(select), alpha_units)
     multiples = np.ones(model.design.n_bands) if ratios is None else ridge.check_ratios(ratios, model.design.n_bands)
+    recording = designing.Recording.of(trials, layout)
     with workers(n_jobs, len(layout.feature)) as run:
-        held = Held(_parts(trials, layout, split, select, run), split.folds, model)
+        held = Held(parts_of(recording, split, select, run), split.folds, model)
         sums = _in_order(split, run(held.predict, [(k, grid, multiples) for k in range(len(split.folds))]))
     return AlphaPath(grid, alpha_units, split, sums)
 
@@ -295,25 +296,29 @@ def nested_crossval(
     split = folding.split(trials.lengths, layout, groups=groups, n_folds=n_folds, gap=gap)
     select = _check_features(features, layout.n_features)
     model = Ridge(layout.select(select), alpha_units)
+    recording = designing.Recording.of(trials, layout)
     with workers(n_jobs, len(layout.feature), progress=progress) as run:
-        held = Held(_parts(trials, layout, split, select, run), split.folds, model)
-        choices = choose(held, grid, criterion, per_channel, run)
-        refits = list(run(held.refit, [(k, grid, choice) for k, choice in enumerate(choices)]))
-    sums = _in_order(split, [refit.sums for refit in refits])
-    alpha = np.stack([grid[choice.index] for choice in choices])
-    _warn_at_edges(alpha, grid)
-    _warn_flat(sums, trials)
+        held = Held(parts_of(recording, split, select, run), split.folds, model)
+        cv = cross_validate(held, split, choose(held, grid, criterion, per_channel, run), grid, run)
+    warn(cv, trials)
+    return replace(cv, weights=trials.without_dead(cv.weights))
+
+
+def cross_validate(held: Held, split: Split, choices: list[Choice], grid: np.ndarray, run: Run) -> CrossVal:
+    """Refit every outer fold at the alphas it chose, and predict it."""
+    refits = list(run(held.refit, [(k, grid, choice) for k, choice in enumerate(choices)]))
+    xp, design = array_namespace(refits[0].weights), held.model.design
     return CrossVal(
-        alpha=alpha,
+        alpha=np.stack([grid[choice.index] for choice in choices]),
         ratios=np.stack([choice.ratios for choice in choices]),
         alphas=grid,
-        alpha_units=alpha_units,
-        inner=None if choices[0].scores is None else trials.xp.stack([choice.scores for choice in choices]),
-        weights=trials.without_dead(trials.xp.stack([refit.weights for refit in refits])),
-        lags=np.asarray(layout.lags),
-        sfreq=layout.sfreq,
+        alpha_units=held.model.units,
+        inner=None if choices[0].scores is None else xp.stack([choice.scores for choice in choices]),
+        weights=xp.stack([refit.weights for refit in refits]),
+        lags=np.asarray(design.lags),
+        sfreq=design.sfreq,
         split=split,
-        sums=sums,
+        sums=_in_order(split, [refit.sums for refit in refits]),
     )
 
 
@@ -326,9 +331,14 @@ def _check_features(features: Sequence[int] | None, n_features: int) -> list[int
     return chosen
 
 
-def _parts(trials: Trials, layout: Design, split: Split, features: list[int], run: Run) -> list[Moments]:
+def parts_of(recording: Recording, split: Split, features: list[int], run: Run) -> list[Moments]:
     """Moments of every segment, all features deciding on the samples, in the columns of some of them."""
-    parts = designing.stretch_moments(trials, layout, split.segments, run)
+    parts = list(run(recording.moments, [tuple(segment) for segment in split.segments.tolist()]))
+    return select_features(parts, recording.design, features)
+
+
+def select_features(parts: list[Moments], layout: Design, features: list[int]) -> list[Moments]:
+    """Moments in the columns of some of the features."""
     if len(features) == layout.n_features:
         return parts
     columns = np.flatnonzero(np.isin(layout.feature, features))
@@ -351,6 +361,12 @@ def _score(sums: tuple[Sums, ...], metric: str) -> Array:
     return array_namespace(scores[0]).stack(scores)
 
 
+def warn(cv: CrossVal, trials: Trials) -> None:
+    """Say where alphas sit at the edge of the grid, and which channels are flat."""
+    _warn_at_edges(cv.alpha, cv.alphas)
+    _warn_flat(cv.sums, trials)
+
+
 def _warn_at_edges(alpha: np.ndarray, grid: np.ndarray) -> None:
     if len(grid) < 2:
         return
@@ -359,7 +375,7 @@ def _warn_at_edges(alpha: np.ndarray, grid: np.ndarray) -> None:
         warnings.warn(
             f"The chosen alpha sits at the edge of the grid: {low} of {alpha.size} choices at the smallest "
             f"({grid[0]:g}), {high} at the largest ({grid[-1]:g}). Extend `alphas` unless that is all right.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -372,4 +388,4 @@ def _warn_flat(sums: tuple[Sums, ...], trials: Trials) -> None:
     ):
         named = [int(c) for c in xp.nonzero(channels)[0]]
         if named:
-            warnings.warn(f"y: channels {named} are constant {where}; their scores there are NaN.", stacklevel=3)
+            warnings.warn(f"y: channels {named} are constant {where}; their scores there are NaN.", stacklevel=4)

@@ -7,18 +7,18 @@ applied once to the moments; what follows is plain ridge, and `Design.weights` l
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from eegic import _checks
 from eegic.trf import lags as lagging
 from eegic.trf import moments as summing
 from eegic.trf.inputs import Trials, check_trials, reach
 from eegic.trf.moments import Moments, Origin
-from eegic.trf.workers import Run
 
 Array = Any
 _FLOOR = 1e-4  # share of plain ridge in the smoothness penalty, which alone lets constant kernels go free
@@ -158,23 +158,47 @@ def lay_out(
     return trials, design
 
 
-def stretch_moments(trials: Trials, design: Design, stretches: Iterable[Sequence[int]], run: Run) -> list[Moments]:
-    """Moments of each stretch (trial, first sample, stop sample), about one common origin."""
-    xp = trials.xp
-    keep = [reach(x, k, design.lags, xp) for x, k in zip(trials.x, trials.keep, strict=True)]
-    for i, k in enumerate(keep):
-        if not bool(xp.any(k)):
-            raise ValueError(f"Trial {i} has no sample left after masks and NaN. Drop the trial.")
-    origin = Origin(_mean(trials.x, xp), _mean(trials.y, xp))
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Trials ready to be summed in the columns of a design.
 
-    def of(trial: int, first: int, stop: int) -> Moments:
-        x, y = trials.x[trial], trials.y[trial]
-        part = summing.compute(x, y, design.lags, keep[trial], origin, first=first, stop=stop)
+    Attributes
+    ----------
+    trials : Trials
+    design : Design
+    keep : list of array of bool, each (n_times,)
+        Samples to use: neither masked nor within reach of a NaN, whatever features a model selects later.
+    origin : Origin
+        About which all moments are taken.
+    """
+
+    trials: Trials
+    design: Design
+    keep: list[Array]
+    origin: Origin
+
+    @classmethod
+    def of(cls, trials: Trials, design: Design) -> Recording:
+        """Find the usable samples of every trial, or say which has none."""
+        xp = trials.xp
+        keep = [reach(x, k, design.lags, xp) for x, k in zip(trials.x, trials.keep, strict=True)]
+        for i, k in enumerate(keep):
+            if not bool(xp.any(k)):
+                raise ValueError(f"Trial {i} has no sample left after masks and NaN. Drop the trial.")
+        return cls(trials, design, keep, Origin(_mean(trials.x, xp), _mean(trials.y, xp)))
+
+    def moments(self, trial: int, first: int, stop: int, x: Array | None = None) -> Moments:
+        """Moments of a stretch of a trial, or what they would be with other features `x` in that trial."""
+        x, y = self.trials.x[trial] if x is None else x, self.trials.y[trial]
+        part = summing.compute(x, y, self.design.lags, self.keep[trial], self.origin, first=first, stop=stop)
         if part.n < 2:
             raise ValueError(f"Samples {first} to {stop} of trial {trial} are all left out. Use fewer folds.")
-        return design.project(part, xp)
+        return self.design.project(part, self.trials.xp)
 
-    return list(run(of, [tuple(int(i) for i in stretch) for stretch in stretches]))
+
+def side_by_side(first: Array, second: Array) -> Array:
+    """Features of both, for one trial, shape (n_times, n_first + n_second)."""
+    return array_namespace(first).concat([first, second], axis=1)
 
 
 def _check_lengths(lengths: Sequence[int], ranges: Sequence[range], sfreq: float) -> None:

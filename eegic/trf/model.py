@@ -239,12 +239,11 @@ def fit(
     )
     xp = trials.xp
     overall, ratios = _band_alphas(alpha, layout.n_bands)
-    whole = [(trial, 0, length) for trial, length in enumerate(trials.lengths)]
-    with workers(1, len(layout.feature)) as run:
-        lagged = summing.total(designing.stretch_moments(trials, replace(layout, columns=None), whole, run))
-        solution = (
-            ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(whole), overall, ratios).solutions
-        )
+    recording = designing.Recording.of(trials, replace(layout, columns=None))
+    with workers(1, len(layout.feature)):
+        lagged = summing.total(recording.moments(i, 0, n) for i, n in enumerate(trials.lengths))
+        path = ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(trials.x), overall, ratios)
+        solution = path.solutions
     weights = trials.without_dead(layout.weights(solution, xp))
     return TRF(
         weights,

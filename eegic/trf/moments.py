@@ -42,6 +42,16 @@ class Origin:
 
 
 @dataclass(frozen=True, eq=False)
+class Patch:
+    """What of `Moments` depends on some columns: their ``x``, columns of ``xx``, rows of ``xy``, and ``features``."""
+
+    x: Array
+    xx: Array
+    xy: Array
+    features: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Moments:
     """Sums over the samples of one stretch of recording, about `origin`.
 
@@ -112,6 +122,18 @@ class Moments:
             features=xp.take(self.features, of, axis=1),
             origin=Origin(xp.take(self.origin.x, of, axis=0), self.origin.y),
         )
+
+    def take(self, columns: slice, features: slice) -> Patch:
+        """What of these moments depends on some of the columns."""
+        return Patch(self.x[columns], self.xx[:, columns], self.xy[columns], self.features[:, features])
+
+    def put(self, columns: slice, features: slice, patch: Patch) -> Moments:
+        """These moments with what depends on some of the columns replaced."""
+        xp = array_namespace(self.x)
+        x, xx, xy, sums = (xp.asarray(a, copy=True) for a in (self.x, self.xx, self.xy, self.features))
+        x[columns], xy[columns], sums[:, features] = patch.x, patch.xy, patch.features
+        xx[columns, :], xx[:, columns] = patch.xx.T, patch.xx
+        return replace(self, x=x, xx=xx, xy=xy, features=sums)
 
     def centred(self) -> tuple[Array, Array]:
         """Scatter of the design and its products with the outputs, about their means."""

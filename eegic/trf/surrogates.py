@@ -1,0 +1,262 @@
+"""What might have been: the added feature exchanged, everything else as it was.
+
+The default exchange is conditional. Regress the added feature on the lagged baseline; the fitted part stays with its
+sound, only the residual moves. A surrogate is then as correlated with the baseline as the real feature is, and overfits
+as much. Moving the whole feature breaks that correlation, and tests reject far too often.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice, permutations
+
+import numpy as np
+
+from eegic import _checks
+from eegic.trf.inputs import Trials, to_numpy
+from eegic.trf.model import fit
+
+SCHEMES = ("repair", "pseudo", "shift", "events")
+_EXPLAINED = 0.99  # above it, nothing is left of the added feature to test
+_DRIFT = 0.2  # standard deviations between the means of the two halves of a trial
+
+
+@dataclass(frozen=True, eq=False)
+class Music:
+    """The added features of every sound, in a part that stays and a part that moves.
+
+    Attributes
+    ----------
+    sounds : tuple of str
+        Sounds that were heard, sorted, so that those of every listener stand in one order.
+    of_trial : ndarray of int, shape (n_trials,)
+        The sound of each trial.
+    kept : list of ndarray, each (n_times, n_added)
+        Of every heard sound: fitted from the baseline, or 0.
+    moved : list of ndarray, each (n_times, n_added)
+        Of every heard sound, then of every unheard one: residual, or all of it; 0 where it is not known.
+    explained : ndarray, shape (n_added,)
+        Share of the variance of each added feature that the lagged baseline explains.
+    """
+
+    sounds: tuple[str, ...]
+    of_trial: np.ndarray
+    kept: list[np.ndarray]
+    moved: list[np.ndarray]
+    explained: np.ndarray
+
+    @property
+    def n_heard(self) -> int:
+        """Number of heard sounds."""
+        return len(self.sounds)
+
+    @property
+    def n_unheard(self) -> int:
+        """Number of unheard sounds."""
+        return len(self.moved) - len(self.sounds)
+
+    def variant(self, scheme: str, sound: int, how: float, n_times: int, guard: int) -> np.ndarray:
+        """Added features of a sound under one exchange, shape (n_times, n_added).
+
+        A donor shorter than the trial starts again at its end, a longer one is cut, so every trial keeps its samples.
+        """
+        kept, own = self.kept[sound][:n_times], self.moved[sound][:n_times]
+        if scheme in ("repair", "pseudo"):
+            donor = self.moved[int(how)]
+            return np.asarray(kept + donor[np.arange(n_times) % len(donor)])
+        if scheme == "shift":
+            return np.asarray(kept + np.roll(own, guard + int(how * (n_times - 2 * guard + 1)), axis=0))
+        events = np.flatnonzero(own.any(axis=1))
+        turned = np.zeros_like(own)
+        turned[events] = np.roll(own[events], int(how * len(events)), axis=0)
+        return turned
+
+
+def split_features(
+    trials: Trials,
+    n_baseline: int,
+    groups: Sequence[object] | None,
+    sfreq: float,
+    n_lags: int,
+    *,
+    conditional: bool,
+    unheard: Sequence[tuple[object, object]] = (),
+) -> Music:
+    """Sort trials by sound, and split the added features into what stays and what moves.
+
+    Parameters
+    ----------
+    trials : Trials
+        Features: `n_baseline` of the baseline, then the added ones.
+    n_baseline : int
+    groups : sequence, shape (n_trials,), or None
+        The sound of each trial; None makes each its own.
+    sfreq : float
+    n_lags : int
+        Of the model; the regression on the baseline reaches as far to both sides.
+    conditional : bool
+        False moves the whole feature.
+    unheard : sequence of (baseline, added)
+        Features of sounds that nobody heard, each (n_times, n_features).
+    """
+    names = [f"{g:09d}" if isinstance(g, int) else str(g) for g in (range(len(trials.x)) if groups is None else groups)]
+    sounds = tuple(sorted(set(names)))
+    of_trial = np.array([sounds.index(name) for name in names])
+    x = [to_numpy(trial) for trial in trials.x]
+    heard = [_one_version([x[i] for i in np.flatnonzero(of_trial == k)], name) for k, name in enumerate(sounds)]
+    both = heard + [_unheard(pair, n_baseline, heard[0].shape[1]) for pair in unheard]
+    baselines, added = [one[:, :n_baseline] for one in both], [one[:, n_baseline:] for one in both]
+    explained, fitted = _explained(baselines, added, sfreq, n_lags)
+    kept = fitted if conditional else [np.zeros_like(one) for one in added]
+    moved = [np.nan_to_num(whole - part) for whole, part in zip(added, kept, strict=True)]
+    return Music(sounds, of_trial, [np.nan_to_num(part) for part in kept[: len(sounds)]], moved, explained)
+
+
+def _one_version(versions: list[np.ndarray], sound: str) -> np.ndarray:
+    """Features of a sound from the longest of its trials; the others must agree with it."""
+    longest = max(versions, key=len)
+    tolerance = 1e-6 * np.nanmax(np.abs(longest))
+    for version in versions:
+        if not np.allclose(version, longest[: len(version)], rtol=0, atol=tolerance, equal_nan=True):
+            raise ValueError(
+                f"groups: trials of {sound!r} have different features, so they are not one sound. Give each sound "
+                "a group of its own."
+            )
+    return longest
+
+
+def _unheard(pair: tuple[object, object], n_baseline: int, n_features: int) -> np.ndarray:
+    baseline, added = (
+        _checks.real_array(f"pseudo, {name}", part, 2, axes="(n_times, n_features)")
+        for name, part in zip(("baseline", "added"), pair, strict=True)
+    )
+    if baseline.shape != (len(added), n_baseline) or added.shape[1] != n_features - n_baseline:
+        raise ValueError(
+            f"pseudo: expected pairs of baseline (n_times, {n_baseline}) and added (n_times, {n_features - n_baseline}"
+            f"), got {baseline.shape} and {added.shape}."
+        )
+    return np.hstack([baseline, added])
+
+
+def _explained(
+    baselines: list[np.ndarray], added: list[np.ndarray], sfreq: float, n_lags: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Share of each added feature that the lagged baseline explains, (n_added,), and that part of every sound."""
+    whole = np.concatenate(added)
+    flat = np.flatnonzero(np.nanstd(whole, axis=0) <= 1e-12 * np.nanmax(np.abs(whole), axis=0))
+    if len(flat):
+        raise ValueError(f"added: feature {flat[0]} is constant, so it can add nothing. Leave it out.")
+    reach = (n_lags - 1) / sfreq
+    model = fit(baselines, added, sfreq, tmin=-reach, tmax=reach, alpha=1e-6)
+    fitted = [np.asarray(part) for part in model.predict(baselines)]
+    return 1 - np.nanvar(whole - np.concatenate(fitted), axis=0) / np.nanvar(whole, axis=0), fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Which exchange every surrogate makes.
+
+    Attributes
+    ----------
+    table : ndarray, shape (n_null, n_heard)
+        Per heard sound: the donor (``repair``, ``pseudo``; int), or how far its values are turned as a share of the
+        possible (``shift``, ``events``; float).
+    exact : bool
+        True when the surrogates and the observed data together are the whole group of exchanges.
+    n_possible : float
+        Size of that group.
+    """
+
+    table: np.ndarray
+    exact: bool
+    n_possible: float
+
+
+def draw(scheme: str, n_null: int, music: Music, entropy: int) -> Draws:
+    """Draw the exchanges; number k depends on the seed and on k alone, so every listener of a study has the same."""
+    generators = (np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(k,))) for k in range(n_null))
+    n_heard = music.n_heard
+    if scheme == "repair":
+        size = math.factorial(n_heard)
+        if size - 1 <= n_null:
+            return Draws(np.array(list(islice(permutations(range(n_heard)), 1, None))), True, size)
+        return Draws(np.array([rng.permutation(n_heard) for rng in generators]), False, size)
+    if scheme == "pseudo":
+        donors = [n_heard + rng.permutation(music.n_unheard)[:n_heard] for rng in generators]
+        return Draws(np.array(donors), False, math.perm(music.n_unheard, n_heard) + 1)
+    return Draws(np.array([rng.random(n_heard) for rng in generators]), False, math.inf)
+
+
+def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: bool) -> None:
+    """Refuse an exchange that would mean nothing here, and name the alternatives.
+
+    Parameters
+    ----------
+    scheme : {"repair", "pseudo", "shift", "events"}
+    music : Music
+    trials : Trials
+    guard : int
+        Samples within which a shifted feature still resembles itself.
+    accept_drift : bool
+        True shifts although the EEG drifts.
+    """
+    spent = np.flatnonzero(music.explained > _EXPLAINED)
+    if scheme != "events" and len(spent):
+        raise ValueError(
+            f"added: the baseline explains {100 * music.explained[spent[0]]:.1f} % of feature {spent[0]}, so there is "
+            "nothing left of it to test. Leave it out, or take a smaller baseline."
+        )
+    if scheme == "repair" and music.n_heard == 1:
+        raise ValueError(
+            f"null: all {len(music.of_trial)} trials present one sound, so nothing can be exchanged between sounds. "
+            "Use null='pseudo' with features of music that was not played, or null='shift'; and hold out time, not "
+            "trials (n_folds= and gap=)."
+        )
+    if scheme == "pseudo" and music.n_unheard < music.n_heard:
+        raise ValueError(
+            f"pseudo: expected at least as many unheard sounds as heard ones ({music.n_heard}), got {music.n_unheard}. "
+            "Each surrogate gives every heard sound a donor of its own."
+        )
+    if scheme == "shift":
+        _check_shift(trials, guard, accept_drift)
+
+
+def _check_shift(trials: Trials, guard: int, accept_drift: bool) -> None:
+    for i, y in enumerate(trials.y):
+        eeg = to_numpy(y)
+        if len(eeg) < 3 * guard:
+            raise ValueError(
+                f"null: trial {i} has {len(eeg)} samples; a shift needs at least {3 * guard}, three times the "
+                "kernel plus the autocorrelation time. Use null='repair' or 'pseudo', or a shorter `autocorrelation`."
+            )
+        first, second = np.array_split(eeg, 2)
+        spread = np.nanstd(eeg, axis=0)
+        moved = np.abs(np.nanmean(first, axis=0) - np.nanmean(second, axis=0))[spread > 0] / spread[spread > 0]
+        if not accept_drift and len(moved) and np.median(moved) > _DRIFT:
+            raise ValueError(
+                f"null: the EEG of trial {i} drifts (its halves differ by {np.median(moved):.2f} standard deviations "
+                "on the median channel), and shifted features then reject far too often. High-pass it at 0.5 Hz or "
+                "more, use null='repair', or pass accept_drift=True."
+            )
+
+
+def warn_if_few(draws: Draws, music: Music) -> None:
+    """Say when no exchange can make a p-value small."""
+    if draws.n_possible < 20:
+        warnings.warn(
+            f"With {music.n_heard} different sounds there are {draws.n_possible:.0f} exchanges, so no p-value can be "
+            f"below {1 / draws.n_possible:.3f}. Use more sounds, or null='pseudo'.",
+            stacklevel=3,
+        )
+
+
+def entropy_of(rng: int | np.random.Generator | None) -> int:
+    """The seed that gives the same surrogates again."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if rng is None:
+        return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+    return _checks.count("rng", rng, minimum=0)

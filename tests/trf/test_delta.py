@@ -1,0 +1,241 @@
+"""The gain of an added feature and its null, against explicit re-analyses."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from eegic import trf
+from eegic.trf import surrogates
+from eegic.trf.inputs import check_trials
+
+SFREQ = 32.0
+OPTIONS = {"tmin": 0.0, "tmax": 4 / SFREQ, "alphas": np.logspace(-2, 2, 3)}
+pytestmark = pytest.mark.filterwarnings("ignore:The chosen alpha sits at the edge")
+
+
+def study(rng, n=5, effect=0.0, rho=0.5, lengths=None, n_channels=3):
+    """Slow baseline, an added feature correlated with it, and EEG that answers to the baseline (and the feature)."""
+    baseline, added, eeg = [], [], []
+    for length in lengths or [300] * n:
+        a, b, noise = (
+            lfilter([1], [1, -0.8], rng.standard_normal((length, k)), axis=0) + 1 for k in (1, 1, n_channels)
+        )
+        b = rho * a + np.sqrt(1 - rho**2) * b
+        baseline.append(a)
+        added.append(b)
+        eeg.append(np.roll(a, 2, axis=0) + effect * np.roll(b, 3, axis=0) + 3 * noise)
+    return baseline, added, eeg
+
+
+def parts(baseline, added, groups=None, **kwargs):
+    """Kept and moved parts of the added feature, as delta_r splits them."""
+    x = [np.hstack(pair) for pair in zip(baseline, added, strict=True)]
+    trials = check_trials(x, [t[:, :1] for t in x])
+    return surrogates.split_features(trials, 1, groups, SFREQ, 5, **{"conditional": True, **kwargs})
+
+
+def gain(baseline, added, eeg, **options):
+    x = [np.hstack(pair) for pair in zip(baseline, added, strict=True)]
+    full = trf.nested_crossval(x, eeg, SFREQ, **OPTIONS, **options)
+    reduced = trf.nested_crossval(x, eeg, SFREQ, **OPTIONS, **options, features=[0])
+    return (full.r - reduced.r).mean(axis=0)
+
+
+def wrapped(donor, n):
+    return np.concatenate([donor] * (n // len(donor) + 1))[:n]
+
+
+@pytest.mark.parametrize("lengths", [[300] * 4, [300, 250, 410, 333]])
+@pytest.mark.parametrize("conditional", [True, False])
+def test_each_surrogate_equals_a_whole_new_analysis(rng, lengths, conditional):
+    baseline, added, eeg = study(rng, lengths=lengths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warnings.warn", lambda *args, **kwargs: None)
+        result = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, conditional=conditional, n_null=50, rng=0)
+    assert result.exact and len(result.null) == 23
+    np.testing.assert_allclose(result.gain, gain(baseline, added, eeg), atol=1e-10)
+    music = parts(baseline, added, conditional=conditional)
+    orders = list(itertools.permutations(range(4)))[1:]
+    for k in (0, 7, 22):
+        exchanged = [music.kept[i] + wrapped(music.moved[donor], lengths[i]) for i, donor in enumerate(orders[k])]
+        np.testing.assert_allclose(result.null[k], gain(baseline, exchanged, eeg), atol=1e-9)
+
+
+def test_shift_equals_a_whole_new_analysis(rng):
+    baseline, added, eeg = study(rng)
+    result = trf.delta_r(
+        baseline, added, eeg, SFREQ, **OPTIONS, null="shift", autocorrelation=0.5, accept_drift=True, n_null=3, rng=4
+    )
+    music, guard = parts(baseline, added), 5 + 16
+    for k in range(3):
+        u = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(k,))).random(5)
+        exchanged = [
+            music.kept[i] + np.roll(music.moved[i], guard + int(u[i] * (300 - 2 * guard + 1)), axis=0) for i in range(5)
+        ]
+        np.testing.assert_allclose(result.null[k], gain(baseline, exchanged, eeg), atol=1e-9)
+
+
+def test_what_stays_and_what_moves_add_up_and_only_residuals_move(rng):
+    baseline, added, _ = study(rng, rho=0.9)
+    music = parts(baseline, added)
+    for k, a in enumerate(added):
+        np.testing.assert_allclose(music.kept[k] + music.moved[k], a, atol=1e-10)
+    residual, lagged = np.concatenate(music.moved), np.concatenate(baseline)
+    for lag in range(-4, 5):
+        assert abs(np.corrcoef(residual[:, 0], np.roll(lagged, lag, axis=0)[:, 0])[0, 1]) < 0.02
+    assert 0.6 < music.explained[0] < 0.95
+
+
+def test_values_turn_over_fixed_onsets(rng):
+    onsets = [rng.random((300, 1)) < 0.08 for _ in range(5)]
+    values = [o * rng.uniform(1, 5, o.shape) for o in onsets]
+    music = parts([o.astype(float) for o in onsets], values, conditional=False)
+    turned = music.variant("events", 2, 0.4, 300, 0)
+    np.testing.assert_array_equal(turned != 0, values[2] != 0)
+    before, after = values[2][values[2] != 0], turned[turned != 0]
+    np.testing.assert_array_equal(np.roll(before, int(0.4 * len(before))), after)
+
+
+def test_repeats_of_a_sound_share_a_fold_and_a_donor(rng):
+    baseline, added, eeg = study(rng, n=5)
+    noise = [3 * rng.standard_normal(t.shape) for t in eeg]
+    groups = list("abcde") * 2
+    eeg = eeg + [t + n for t, n in zip(eeg, noise, strict=True)]
+    result = trf.delta_r(baseline * 2, added * 2, eeg, SFREQ, **OPTIONS, groups=groups, n_null=10, rng=0)
+    assert result.full.split.folds == ((0, 5), (1, 6), (2, 7), (3, 8), (4, 9))
+    assert result.r_full.shape == (10, 3)
+    music = parts(baseline * 2, added * 2, groups)
+    np.testing.assert_array_equal(music.of_trial, list(range(5)) * 2)
+    assert len(music.moved) == 5
+
+
+def test_surrogates_depend_on_the_seed_and_their_number_only(rng):
+    data = study(rng, n=7)
+    runs = [
+        trf.delta_r(*data, SFREQ, **OPTIONS, n_null=n, n_jobs=jobs, rng=3).null for n, jobs in ((8, 1), (8, 2), (12, 3))
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2][:8])
+    assert abs(trf.delta_r(*data, SFREQ, **OPTIONS, n_null=8, rng=4).null - runs[0]).max() > 1e-6
+
+
+def test_order_of_trials_is_no_matter(rng):
+    baseline, added, eeg = study(rng, n=7)
+    groups = list("gfedcba")
+    a = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, groups=groups, n_null=9, rng=1)
+    b = trf.delta_r(baseline[::-1], added[::-1], eeg[::-1], SFREQ, **OPTIONS, groups=groups[::-1], n_null=9, rng=1)
+    np.testing.assert_allclose(a.null, b.null, atol=1e-10)
+    np.testing.assert_allclose(a.corrected, b.corrected, atol=1e-10)
+
+
+def test_an_effect_is_found_and_none_is_not(rng):
+    found = trf.delta_r(*study(rng, n=8, effect=3.0, rho=0.9), SFREQ, **OPTIONS, n_null=99, rng=0)
+    assert (found.p_maxt == 0.01).all() and found.p_mean == 0.01 and found.p_min == 0.01
+    assert (found.corrected > 4 * found.corrected_se).all()
+    nothing = trf.delta_r(*study(rng, n=8, effect=0.0, rho=0.9), SFREQ, **OPTIONS, n_null=99, rng=0)
+    assert nothing.p_maxt.min() > 0.05
+    assert abs(nothing.corrected).max() < 3 * nothing.corrected_se.max()
+    assert "conditional repair, 99 surrogates" in repr(found)
+
+
+def test_alphas_may_be_kept(rng):
+    data = study(rng, n=6, effect=0.5)
+    again = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=30, rng=0)
+    kept = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=30, rng=0, refit_alpha=False)
+    np.testing.assert_array_equal(again.gain, kept.gain)
+    assert np.corrcoef(again.null.ravel(), kept.null.ravel())[0, 1] > 0.5
+
+
+def test_unheard_sounds_are_donors(rng):
+    baseline, added, eeg = study(rng, n=4)
+    bank = list(zip(*study(rng, n=6)[:2], strict=True))
+    result = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=2)
+    music = parts(baseline, added, unheard=bank)
+    assert music.n_unheard == 6 and not result.exact
+    donors = 4 + np.random.default_rng(np.random.SeedSequence(2, spawn_key=(3,))).permutation(6)[:4]
+    exchanged = [music.kept[i] + music.moved[d] for i, d in enumerate(donors)]
+    np.testing.assert_allclose(result.null[3], gain(baseline, exchanged, eeg), atol=1e-9)
+
+
+def test_unknown_edges_are_left_out_of_both_models(rng):
+    baseline, added, eeg = study(rng, n=5)
+    for t in added:
+        t[:20], t[-3:] = np.nan, np.nan
+    result = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, n_null=5, rng=0)
+    assert [s.n for s in result.full.sums] == [s.n for s in result.reduced.sums] == [300 - 24 - 3] * 5
+    assert np.isfinite(result.null).all()
+
+
+def test_a_flat_channel_stays_nan_and_touches_no_other(rng):
+    baseline, added, eeg = study(rng, n=6)
+    plain = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, n_null=20, rng=0)
+    flat = [np.hstack([t, np.full((len(t), 1), 4.2)]) for t in eeg]
+    with pytest.warns(UserWarning, match=r"channels \[3\] are constant"):
+        result = trf.delta_r(baseline, added, flat, SFREQ, **OPTIONS, n_null=20, rng=0)
+    np.testing.assert_allclose(result.null[:, :3], plain.null, atol=1e-12)
+    np.testing.assert_array_equal(result.p_maxt[:3], plain.p_maxt)
+    assert np.isnan([result.p_maxt[3], result.p[3], result.corrected[3]]).all()
+
+
+def test_one_sound_is_tested_by_shifts_within_blocks_of_time(rng):
+    baseline, added, eeg = study(rng, n=1, effect=3.0, lengths=[1200])
+    noise = [t + 3 * rng.standard_normal(t.shape) for t in eeg * 3]
+    options = {"groups": ["a"] * 3, "n_folds": 4, "gap": 0.5, "null": "shift", "n_null": 39, "rng": 0}
+    result = trf.delta_r(baseline * 3, added * 3, noise, SFREQ, **OPTIONS, **options, accept_drift=True)
+    assert result.r_full.shape == (12, 3)
+    assert result.p_mean == 1 / 40
+
+
+def test_few_sounds_say_how_small_p_can_be(rng):
+    with pytest.warns(UserWarning, match=r"3 different sounds there are 6 exchanges.*below 0\.167"):
+        result = trf.delta_r(*study(rng, n=3), SFREQ, **OPTIONS, rng=0)
+    assert result.exact and result.p_min == pytest.approx(1 / 6)
+
+
+def test_plain_exchange_says_what_it_breaks(rng):
+    with pytest.warns(UserWarning, match=r"correlation.*is 0\.\d\d here.*false positives"):
+        trf.delta_r(*study(rng, rho=0.9), SFREQ, **OPTIONS, conditional=False, n_null=2, rng=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": ["a"] * 5, "same": True, "n_folds": 3, "gap": 0.5}, "one sound.*pseudo.*shift.*gap="),
+        ({"groups": ["a", "a", "b", "c", "d"]}, "'a' have different features"),
+        ({"constant": True}, "feature 0 is constant"),
+        ({"copy": True}, r"explains 100\.0 %.*nothing left"),
+        ({"null": "pseudo"}, r"at least as many unheard sounds as heard ones \(5\), got 0"),
+        ({"null": "pseudo", "pseudo": [(np.ones((9, 2)), np.ones((9, 1)))]}, r"pairs of baseline \(n_times, 1\)"),
+        ({"null": "shift", "autocorrelation": 9.0}, "shift needs at least"),
+        ({"null": "shift", "drift": True, "autocorrelation": 0.5}, "drifts.*accept_drift=True"),
+        ({"null": "repar"}, "Did you mean 'repair'"),
+        ({"n_null": 0}, "n_null"),
+        ({"short": True}, "baseline has 300 samples and the added feature 299"),
+    ],
+)
+def test_what_cannot_be_tested_is_said(rng, change, message):
+    baseline, added, eeg = study(rng)
+    options = dict(change)
+    if options.pop("same", False):
+        baseline, added = [baseline[0]] * 5, [added[0]] * 5
+    if options.pop("constant", False):
+        added = [np.ones_like(t) for t in added]
+    if options.pop("copy", False):
+        added = [2 * t + 1 for t in baseline]
+    if options.pop("drift", False):
+        eeg = [t + np.linspace(0, 40, len(t))[:, None] for t in eeg]
+    if options.pop("short", False):
+        added = [t[:-1] for t in added]
+    with pytest.raises(ValueError, match=message):
+        trf.delta_r(baseline, added, eeg, SFREQ, **{**OPTIONS, **options})
+
+
+def test_tensors_give_the_same(rng):
+    torch = pytest.importorskip("torch")
+    data = study(rng)
+    ours = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=6, rng=0)
+    theirs = trf.delta_r(*([torch.from_numpy(t) for t in part] for part in data), SFREQ, **OPTIONS, n_null=6, rng=0)
+    np.testing.assert_allclose(theirs.null, ours.null, atol=1e-9)
+    np.testing.assert_allclose(theirs.r_full, ours.r_full, atol=1e-9)
