@@ -300,8 +300,7 @@ def nested_crossval(
     with workers(n_jobs, len(layout.feature), progress=progress) as run:
         held = Held(parts_of(recording, split, select, run), split.folds, model)
         cv = cross_validate(held, split, choose(held, grid, criterion, per_channel, run), grid, run)
-    warn(cv, trials)
-    return replace(cv, weights=trials.without_dead(cv.weights))
+    return finished(cv, trials)
 
 
 def cross_validate(held: Held, split: Split, choices: list[Choice], grid: np.ndarray, run: Run) -> CrossVal:
@@ -361,10 +360,11 @@ def _score(sums: tuple[Sums, ...], metric: str) -> Array:
     return array_namespace(scores[0]).stack(scores)
 
 
-def warn(cv: CrossVal, trials: Trials) -> None:
-    """Say where alphas sit at the edge of the grid, and which channels are flat."""
+def finished(cv: CrossVal, trials: Trials) -> CrossVal:
+    """Take out the kernels of dead channels; name alphas at the edge of the grid, and flat channels."""
     _warn_at_edges(cv.alpha, cv.alphas)
     _warn_flat(cv.sums, trials)
+    return replace(cv, weights=trials.without_dead(cv.weights))
 
 
 def _warn_at_edges(alpha: np.ndarray, grid: np.ndarray) -> None:

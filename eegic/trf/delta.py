@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +14,14 @@ from eegic import _checks, stats
 from eegic.trf import design as designing
 from eegic.trf import folds as folding
 from eegic.trf import ridge, surrogates
-from eegic.trf.crossval import DEFAULT_ALPHAS, CrossVal, cross_validate, parts_of, select_features, warn
+from eegic.trf.crossval import DEFAULT_ALPHAS, CrossVal, cross_validate, finished, parts_of, select_features
 from eegic.trf.design import Recording
 from eegic.trf.folds import Split
 from eegic.trf.heldout import Choice, Held
 from eegic.trf.inputs import check_arrays, common_namespace, to_numpy
 from eegic.trf.moments import Patch
 from eegic.trf.ridge import Ridge
+from eegic.trf.scores import mean_defined
 from eegic.trf.search import choose
 from eegic.trf.surrogates import Draws, Music
 from eegic.trf.workers import Run, workers
@@ -77,7 +78,7 @@ class DeltaR:
     @cached_property
     def gain(self) -> np.ndarray:
         """Raw gain, mean over trials, shape (n_channels,)."""
-        return _mean(self.delta_r)
+        return np.asarray(mean_defined(self.delta_r))
 
     @property
     def corrected(self) -> np.ndarray:
@@ -180,7 +181,8 @@ def delta_r(
     n_jobs : int
         Threads, -1 for every core; results do not depend on it.
     rng : int, Generator or None
-        Seed of the surrogates. Surrogate k is the same exchange of sounds for every listener with the same seed.
+        Seed of the surrogates. Surrogate k is the same exchange for every listener who heard the same sounds, so nulls
+        of listeners can be averaged.
     progress : bool
         Show progress bars.
 
@@ -235,10 +237,11 @@ def delta_r(
         sampler = _Sampler(recording, split, held, music, null, guard, n_baseline)
         sampler.prepare(draws, run)
         decide = (lambda one: choose(one, grid, "r", per_channel, _serially)) if refit_alpha else (lambda one: choices)
-        base = to_numpy(reduced.r)
-        gains = [_mean(to_numpy(r) - base) for r in run(sampler.r_full, [(row, grid, decide) for row in draws.table])]
-    warn(full, trials)
-    return DeltaR(full, reduced, np.stack(gains), music.explained, null, conditional, draws.exact, entropy)
+        rows = [(row, grid, decide) for row in draws.table]
+        by_chance = np.stack([mean_defined(to_numpy(r - reduced.r)) for r in run(sampler.r_full, rows)])
+    reduced = replace(reduced, weights=trials.without_dead(reduced.weights))
+    full = finished(full, trials)
+    return DeltaR(full, reduced, by_chance, music.explained, null, conditional, draws.exact, entropy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,10 +325,3 @@ def _warn_if_plain(scheme: str, conditional: bool, music: Music) -> None:
             "here. Unless it is near 0, false positives exceed the nominal level.",
             stacklevel=3,
         )
-
-
-def _mean(scores: np.ndarray) -> np.ndarray:
-    """Mean over trials of the defined scores, shape (n_channels,)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice")
-        return np.asarray(np.nanmean(scores, axis=0))

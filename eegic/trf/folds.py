@@ -67,7 +67,7 @@ def group_folds(groups: Sequence[object] | None, n_trials: int, n_folds: int | N
     >>> group_folds(None, 5, 2)
     ((0, 1, 2), (3, 4))
     """
-    labels = _labels(groups, n_trials)
+    labels = labels_of(groups, n_trials)
     members: dict[object, list[int]] = {}
     for trial, label in enumerate(labels):
         members.setdefault(label, []).append(trial)
@@ -84,7 +84,7 @@ def group_folds(groups: Sequence[object] | None, n_trials: int, n_folds: int | N
     return tuple(tuple(sorted(trial for g in part for trial in runs[g])) for part in dealt)
 
 
-def _labels(groups: Any, n_trials: int) -> list[object]:
+def labels_of(groups: Any, n_trials: int) -> list[object]:
     """One hashable label per trial; equal ones are one group."""
     if groups is None:
         return list(range(n_trials))

@@ -16,6 +16,7 @@ from itertools import islice, permutations
 import numpy as np
 
 from eegic import _checks
+from eegic.trf.folds import labels_of
 from eegic.trf.inputs import Trials, to_numpy
 from eegic.trf.model import fit
 
@@ -102,7 +103,8 @@ def split_features(
     unheard : sequence of (baseline, added)
         Features of sounds that nobody heard, each (n_times, n_features).
     """
-    names = [f"{g:09d}" if isinstance(g, int) else str(g) for g in (range(len(trials.x)) if groups is None else groups)]
+    # numbers are padded so that sounds 2 and 10 stand in that order, for every listener
+    names = [f"{g:012d}" if isinstance(g, int) else str(g) for g in labels_of(groups, len(trials.x))]
     sounds = tuple(sorted(set(names)))
     of_trial = np.array([sounds.index(name) for name in names])
     x = [to_numpy(trial) for trial in trials.x]

@@ -239,3 +239,22 @@ def test_tensors_give_the_same(rng):
     theirs = trf.delta_r(*([torch.from_numpy(t) for t in part] for part in data), SFREQ, **OPTIONS, n_null=6, rng=0)
     np.testing.assert_allclose(theirs.null, ours.null, atol=1e-9)
     np.testing.assert_allclose(theirs.r_full, ours.r_full, atol=1e-9)
+
+
+def test_labels_of_sounds_sort_alike_whatever_they_are(rng):
+    baseline, added, eeg = study(rng, n=12)
+    runs = [
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, groups=groups, n_null=4, rng=0, n_folds=4).null
+        for groups in (list(range(12)), np.arange(12), None)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+
+
+def test_a_dead_channel_is_nan_throughout(rng):
+    baseline, added, eeg = study(rng, n=6)
+    dead = [np.hstack([t, np.full((len(t), 1), np.nan)]) for t in eeg]
+    with pytest.warns(UserWarning, match=r"channels \[3\] are NaN throughout"):
+        result = trf.delta_r(baseline, added, dead, SFREQ, **OPTIONS, n_null=9, rng=0)
+    assert np.isnan(result.p_maxt[3]) and np.isfinite(result.p_maxt[:3]).all() and np.isfinite(result.p_mean)
+    assert np.isnan(result.full.weights[..., 3]).all() and np.isnan(result.reduced.weights[..., 3]).all()
