@@ -17,7 +17,7 @@ from eegic.trf import design as designing
 from eegic.trf import folds as folding
 from eegic.trf import ridge
 from eegic.trf.design import Design, Recording
-from eegic.trf.folds import Split
+from eegic.trf.folds import Fold, Split
 from eegic.trf.heldout import Choice, Held
 from eegic.trf.inputs import Trials
 from eegic.trf.moments import Moments
@@ -50,8 +50,13 @@ class AlphaPath:
     split: Split
     sums: tuple[Sums, ...]
 
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """Segments (trials) held out in each fold."""
+        return self.split.folds
+
     def __repr__(self) -> str:
-        size = f"{len(self.split.segments)} segments in {len(self.split.folds)} folds, {len(self.sums[0].y)} channels"
+        size = f"{len(self.split.segments)} segments in {len(self.folds)} folds, {len(self.sums[0].y)} channels"
         grid = f"{len(self.alphas)} alphas {self.alphas[0]:.3g} to {self.alphas[-1]:.3g} {self.alpha_units}"
         return f"AlphaPath({size}, {grid})"
 
@@ -63,7 +68,7 @@ class AlphaPath:
         """Mean score over the segments of each fold, shape (n_folds, n_alphas, n_channels)."""
         scores = self.score(metric)
         xp = array_namespace(scores)
-        return xp.stack([mean_defined(scores[list(fold)]) for fold in self.split.folds])
+        return xp.stack([mean_defined(scores[list(fold)]) for fold in self.folds])
 
     def concatenated(self, metric: str = "r") -> Array:
         """Score over the samples of all segments together, shape (n_alphas, n_channels)."""
@@ -107,6 +112,11 @@ class CrossVal:
     split: Split
     sums: tuple[Sums, ...]
 
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """Segments (trials) held out in each fold."""
+        return self.split.folds
+
     def score(self, metric: str = "r") -> Array:
         """Score of every segment, shape (n_segments, n_channels), for ``"r"``, ``"r2"`` or ``"mse"``."""
         return _score(self.sums, metric)[:, 0]
@@ -137,7 +147,7 @@ class CrossVal:
 
     def __repr__(self) -> str:
         mean = float(mean_defined(mean_defined(self.r)[:, None])[0])
-        size = f"{len(self.split.segments)} segments in {len(self.split.folds)} folds, {self.r.shape[1]} channels"
+        size = f"{len(self.split.segments)} segments in {len(self.folds)} folds, {self.r.shape[1]} channels"
         alphas = f"{self.alpha.min():.3g} to {self.alpha.max():.3g} {self.alpha_units}"
         return f"CrossVal({size}: mean r {mean:.4f}, alpha {alphas})"
 

@@ -40,7 +40,7 @@ def test_path_from_moments_equals_path_from_samples(data, folds):
     path = trf.crossval_path(x, y, SFREQ, **WINDOW, alphas=ALPHAS, alpha_units="absolute", n_folds=folds)
     expected = explicit_path(x, y, SPAN, ALPHAS, trf.group_folds(None, len(x), folds))
     np.testing.assert_allclose(path.score("r"), expected, rtol=0, atol=1e-9)
-    by_fold = np.stack([expected[list(fold)].mean(axis=0) for fold in path.split.folds])
+    by_fold = np.stack([expected[list(fold)].mean(axis=0) for fold in path.folds])
     np.testing.assert_allclose(path.folds_score("r"), by_fold, atol=1e-9)
 
 
@@ -107,9 +107,9 @@ def test_groups_stay_together(rng):
     x, y = trials(rng, lengths=(300, 320, 340, 360, 380, 400))
     groups = ["a", "b", "a", "c", "d", "b"]
     cv = trf.nested_crossval(x, y, SFREQ, **WINDOW, alphas=ALPHAS, alpha_units="absolute", groups=groups)
-    assert cv.split.folds == ((0, 2), (1, 5), (3,), (4,))
+    assert cv.folds == ((0, 2), (1, 5), (3,), (4,))
     at_chosen = np.searchsorted(ALPHAS, cv.alpha)
-    for fold, a in zip(cv.split.folds, at_chosen, strict=True):
+    for fold, a in zip(cv.folds, at_chosen, strict=True):
         expected = explicit_path(x, y, SPAN, ALPHAS[[a]], [fold])
         np.testing.assert_allclose(cv.r[list(fold)], expected[list(fold), 0], atol=1e-9)
 
@@ -220,7 +220,7 @@ def test_one_recording_in_blocks_with_a_gap(rng):
 def test_blocks_of_identical_sounds_share_a_fold(rng):
     x, y = trials(rng, lengths=(900, 900))
     cv = trf.nested_crossval(x, y, SFREQ, **WINDOW, alphas=[0.1, 1.0], n_folds=3, gap=0.25)
-    assert cv.split.folds == ((0, 3), (1, 4), (2, 5))
+    assert cv.folds == ((0, 3), (1, 4), (2, 5))
     assert cv.r.shape == (6, 7)
 
 

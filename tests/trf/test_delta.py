@@ -104,7 +104,7 @@ def test_repeats_of_a_sound_share_a_fold_and_a_donor(rng):
     groups = list("abcde") * 2
     eeg = eeg + [t + n for t, n in zip(eeg, noise, strict=True)]
     result = trf.delta_r(baseline * 2, added * 2, eeg, SFREQ, **OPTIONS, groups=groups, n_null=10, rng=0)
-    assert result.full.split.folds == ((0, 5), (1, 6), (2, 7), (3, 8), (4, 9))
+    assert result.full.folds == ((0, 5), (1, 6), (2, 7), (3, 8), (4, 9))
     assert result.r_full.shape == (10, 3)
     music = parts(baseline * 2, added * 2, groups)
     np.testing.assert_array_equal(music.of_trial, list(range(5)) * 2)
