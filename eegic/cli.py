@@ -46,7 +46,7 @@ def demo(
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
 ) -> None:
-    """Run the whole line on a simulated study whose truth is known (about 15 seconds)."""
+    """Run the whole line on a simulated study whose truth is known (about half a minute)."""
     import matplotlib
 
     from eegic import demo

@@ -28,8 +28,8 @@ def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     >>> p_value(np.array([2.0, 0.0]), np.array([[1.0, 1.0], [3.0, -1.0], [0.0, 0.0]]))
     array([0.5 , 0.75])
     """
-    larger = null >= observed - _TIE * np.maximum(np.abs(observed), 1e-300)
-    return np.where(np.isnan(observed), np.nan, (1 + larger.sum(axis=0)) / (1 + len(null)))
+    smaller = null < observed - _TIE * np.maximum(np.abs(observed), 1e-300)  # an undefined surrogate is not smaller
+    return np.where(np.isnan(observed), np.nan, (1 + (~smaller).sum(axis=0)) / (1 + len(null)))
 
 
 def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:

@@ -55,3 +55,7 @@ def test_the_maximum_holds_the_familywise_error(rng):
     assert 7 <= (smallest <= 0.05).sum() <= 36  # binomial window of a true 5 %, wrong once in a thousand
     single = np.array([stats.p_value(study[0], study[1:]).min() for study in draws])
     assert (single <= 0.05).mean() > 0.1
+
+
+def test_undefined_surrogates_make_no_p_value_smaller():
+    assert stats.p_value(np.array(1.0), np.full(19, np.nan)) == 1.0

@@ -27,6 +27,8 @@ from eegic.trf.surrogates import Draws, Music
 from eegic.trf.workers import Run, workers
 
 Array = Any
+_WEAK = 0.2  # correlation of values with the baseline at events that does little harm
+_MOST = 1e9  # bytes of changed blocks kept at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class DeltaR:
     full, reduced : CrossVal
         Models with and without the added feature: same samples, folds and search for alpha.
     null : ndarray, shape (n_null, n_channels)
-        Mean gain over trials under each surrogate.
+        Mean gain over trials (segments, with `gap`) under each surrogate.
     explained : ndarray, shape (n_added,)
         Share of the variance of each added feature that the lagged baseline explains.
     scheme : str
@@ -160,14 +162,14 @@ def delta_r(
         Which sound each trial presented. Trials of one sound share a fold, and in each surrogate a donor.
     null : {"repair", "pseudo", "shift", "events"}
         ``repair``: sounds exchange the feature, by all permutations if there are no more than `n_null`, else by random
-        ones (which may leave a sound its own). ``pseudo``: donors are sounds that were not heard. ``shift``: the
-        feature is turned in time, by at least the kernel plus `autocorrelation` seconds. ``events``: values of an
-        impulse feature move, in order, over its fixed onsets.
+        ones (which may leave a sound its own). ``pseudo``: donors are sounds that were not heard, in every way if there
+        are no more than `n_null`. ``shift``: the feature is turned in time, by at least the kernel plus
+        `autocorrelation` seconds. ``events``: values of an impulse feature move, in order, over its fixed onsets.
     conditional : bool
         Exchange only what the lagged baseline does not explain of the feature, at any lag within the length of the
-        kernel; what it explains stays. False exchanges all of it: then, and only then, the correlation of the feature
-        with the baseline is broken by the exchange, and false positives rise with it (a warning says how large it is).
-        ``events`` is never conditional.
+        kernel; what it explains stays. False exchanges all of it, which breaks its correlation with the baseline; false
+        positives rise with that correlation, which a warning names. ``events`` is never conditional, and breaks the
+        correlation of the values with the baseline at the onsets.
     n_null : int
         Number of surrogates.
     refit_alpha : bool
@@ -194,8 +196,8 @@ def delta_r(
     -----
     The whole analysis is repeated in every surrogate, at the cost of the changed blocks of the moments. p-values are
     ``(b + 1) / (m + 1)`` with ``b`` of ``m`` surrogates at least as large as the real gain, and exact when every
-    exchange is made. They ask whether *this* feature, in time with *this* sound, predicts better than others like it
-    would; listeners and pieces beyond those at hand are another question.
+    exchange is made and the sounds are equally long. They ask whether *this* feature, in time with *this* sound,
+    predicts better than others like it would; listeners and pieces beyond those at hand are another question.
 
     Examples
     --------
@@ -208,7 +210,9 @@ def delta_r(
     array([0.01, 0.01, 0.01])
     """
     _checks.one_of("null", null, surrogates.SCHEMES)
-    n_null, conditional = _checks.count("n_null", n_null), conditional and null != "events"
+    n_null, conditional = _checks.count("n_null", n_null, minimum=2), conditional and null != "events"
+    if pseudo is not None and null != "pseudo":
+        raise ValueError(f"pseudo: unheard sounds are for null='pseudo', got null={null!r}. Leave one of them out.")
     grid, entropy = ridge.check_alphas(alphas), surrogates.entropy_of(rng)
     x, n_baseline = _together(baseline, added)
     trials, layout = designing.lay_out(
@@ -217,11 +221,11 @@ def delta_r(
     # blocks of time hold out a part of every sound, so sounds are grouped for the exchange only
     together = groups if gap is None else None
     split = folding.split(trials.lengths, layout, groups=together, n_folds=n_folds, gap=gap)
-    unheard = () if pseudo is None else pseudo
+    unheard, n_lags = () if pseudo is None else pseudo, len(layout.lags)
     music = surrogates.split_features(
-        trials, n_baseline, groups, layout.sfreq, len(layout.lags), conditional=conditional, unheard=unheard
+        trials, n_baseline, groups, layout.sfreq, n_lags, null, conditional=conditional, unheard=unheard
     )
-    guard = len(layout.lags) + round(autocorrelation * layout.sfreq)
+    guard = n_lags + round(_checks.positive("autocorrelation", autocorrelation, "seconds") * layout.sfreq)
     surrogates.check(null, music, trials, guard, accept_drift)
     draws = surrogates.draw(null, n_null, music, entropy)
     surrogates.warn_if_few(draws, music)
@@ -275,6 +279,9 @@ class _Sampler:
         """Compute once what several surrogates share: every donor in every segment."""
         if draws.table.dtype.kind == "i":
             wanted = [(s, int(d)) for s, sound in enumerate(self.sounds) for d in np.unique(draws.table[:, sound])]
+            n_columns, n_channels = self.held.parts[0].xy.shape
+            if 8 * len(wanted) * (n_columns - self.columns.start) * (n_columns + n_channels) > _MOST:
+                return  # each surrogate then computes its own
             self.known.update(zip(wanted, run(self.patch, wanted), strict=True))
 
     def patch(self, segment: int, how: float) -> Patch:
@@ -318,10 +325,12 @@ def _together(baseline: object, added: object) -> tuple[list[Array], int]:
 
 
 def _warn_if_plain(scheme: str, conditional: bool, music: Music) -> None:
-    if scheme != "events" and not conditional:
-        r = np.sqrt(np.clip(music.explained.max(), 0, 1))
-        warnings.warn(
-            f"conditional=False breaks the correlation of the added feature with the lagged baseline, which is {r:.2f} "
-            "here. Unless it is near 0, false positives exceed the nominal level.",
-            stacklevel=3,
-        )
+    r = float(np.sqrt(np.clip(music.explained.max(), 0, 1)))
+    if conditional or (scheme == "events" and r < _WEAK):
+        return
+    what = "null='events'" if scheme == "events" else "conditional=False"
+    warnings.warn(
+        f"{what} breaks the correlation of the added feature with the baseline, which is {r:.2f} here. Unless it is "
+        "near 0, false positives exceed the nominal level.",
+        stacklevel=3,
+    )

@@ -89,6 +89,7 @@ def labels_of(groups: Any, n_trials: int) -> list[object]:
     if groups is None:
         return list(range(n_trials))
     labels = list(groups.tolist() if hasattr(groups, "tolist") else groups)
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
     if isinstance(groups, str) or any(not isinstance(label, (str, int, float)) for label in labels):
         raise TypeError(f"groups: expected a sequence of names or numbers, one per trial, got {groups!r}.")
     if len(labels) != n_trials:

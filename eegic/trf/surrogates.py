@@ -31,7 +31,7 @@ class Music:
 
     Attributes
     ----------
-    sounds : tuple of str
+    sounds : tuple of str or number
         Sounds that were heard, sorted, so that those of every listener stand in one order.
     of_trial : ndarray of int, shape (n_trials,)
         The sound of each trial.
@@ -40,10 +40,11 @@ class Music:
     moved : list of ndarray, each (n_times, n_added)
         Of every heard sound, then of every unheard one: residual, or all of it; 0 where it is not known.
     explained : ndarray, shape (n_added,)
-        Share of the variance of each added feature that the lagged baseline explains.
+        Share of the variance of each added feature that the lagged baseline explains (for ``events``: of its values,
+        by the baseline at the same samples). In sample, so a long kernel and short sounds raise it.
     """
 
-    sounds: tuple[str, ...]
+    sounds: tuple[object, ...]
     of_trial: np.ndarray
     kept: list[np.ndarray]
     moved: list[np.ndarray]
@@ -82,6 +83,7 @@ def split_features(
     groups: Sequence[object] | None,
     sfreq: float,
     n_lags: int,
+    scheme: str,
     *,
     conditional: bool,
     unheard: Sequence[tuple[object, object]] = (),
@@ -97,32 +99,40 @@ def split_features(
         The sound of each trial; None makes each its own.
     sfreq : float
     n_lags : int
-        Of the model; the regression on the baseline reaches as far to both sides.
+        Of the model; the regression on the baseline reaches as far to both sides, if the sounds are long enough.
+    scheme : str
+        One of `SCHEMES`.
     conditional : bool
         False moves the whole feature.
     unheard : sequence of (baseline, added)
         Features of sounds that nobody heard, each (n_times, n_features).
     """
-    # numbers are padded so that sounds 2 and 10 stand in that order, for every listener
-    names = [f"{g:012d}" if isinstance(g, int) else str(g) for g in labels_of(groups, len(trials.x))]
-    sounds = tuple(sorted(set(names)))
-    of_trial = np.array([sounds.index(name) for name in names])
+    labels = labels_of(groups, len(trials.x))
+    sounds = tuple(sorted(set(labels), key=lambda label: (isinstance(label, str), label)))
+    of_trial = np.array([sounds.index(label) for label in labels])
     x = [to_numpy(trial) for trial in trials.x]
     heard = [_one_version([x[i] for i in np.flatnonzero(of_trial == k)], name) for k, name in enumerate(sounds)]
-    both = heard + [_unheard(pair, n_baseline, heard[0].shape[1]) for pair in unheard]
+    _check_known([one[:, n_baseline:] for one in heard], sounds)
+    _warn_if_twins(heard, sounds)
+    both = heard + [_unheard(i, pair, n_baseline, heard[0].shape[1], n_lags) for i, pair in enumerate(unheard)]
     baselines, added = [one[:, :n_baseline] for one in both], [one[:, n_baseline:] for one in both]
-    explained, fitted = _explained(baselines, added, sfreq, n_lags)
-    kept = fitted if conditional else [np.zeros_like(one) for one in added]
+    kept = [np.zeros_like(one) for one in added]
+    if scheme == "events":
+        explained = _explained_at_events(baselines, added)
+    else:
+        explained, fitted = _explained(baselines, added, sfreq, n_lags)
+        kept = fitted if conditional else kept
     moved = [np.nan_to_num(whole - part) for whole, part in zip(added, kept, strict=True)]
     return Music(sounds, of_trial, [np.nan_to_num(part) for part in kept[: len(sounds)]], moved, explained)
 
 
-def _one_version(versions: list[np.ndarray], sound: str) -> np.ndarray:
+def _one_version(versions: list[np.ndarray], sound: object) -> np.ndarray:
     """Features of a sound from the longest of its trials; the others must agree with it."""
     longest = max(versions, key=len)
-    tolerance = 1e-6 * np.nanmax(np.abs(longest))
+    tolerance = 1e-6 * np.nanmax(np.abs(np.nan_to_num(longest)), axis=0)
     for version in versions:
-        if not np.allclose(version, longest[: len(version)], rtol=0, atol=tolerance, equal_nan=True):
+        same = np.isclose(version, longest[: len(version)], rtol=0, atol=tolerance, equal_nan=True)
+        if not same.all():
             raise ValueError(
                 f"groups: trials of {sound!r} have different features, so they are not one sound. Give each sound "
                 "a group of its own."
@@ -130,31 +140,75 @@ def _one_version(versions: list[np.ndarray], sound: str) -> np.ndarray:
     return longest
 
 
-def _unheard(pair: tuple[object, object], n_baseline: int, n_features: int) -> np.ndarray:
+def _check_known(added: list[np.ndarray], sounds: Sequence[object]) -> None:
+    for one, sound in zip(added, sounds, strict=True):
+        unknown = np.flatnonzero(np.isnan(one).all(axis=0))
+        if len(unknown):
+            raise ValueError(f"added: feature {unknown[0]} is NaN throughout {sound!r}. Leave those trials out.")
+    whole = np.concatenate(added)
+    flat = np.flatnonzero(np.nanstd(whole, axis=0) <= 1e-12 * np.nanmax(np.abs(whole), axis=0))
+    if len(flat):
+        raise ValueError(f"added: feature {flat[0]} is constant, so it can add nothing. Leave it out.")
+
+
+def _warn_if_twins(heard: list[np.ndarray], sounds: Sequence[object]) -> None:
+    first: dict[bytes, object] = {}
+    for one, sound in zip(heard, sounds, strict=True):
+        twin = first.setdefault(one.tobytes(), sound)
+        if twin is not sound:
+            warnings.warn(
+                f"groups: {twin!r} and {sound!r} have the same features. If they are one sound, give them one group: "
+                "repeats then share a fold, and are not exchanged with themselves.",
+                stacklevel=4,
+            )
+            return
+
+
+def _unheard(number: int, pair: object, n_baseline: int, n_features: int, n_lags: int) -> np.ndarray:
+    where = f"pseudo, sound {number}"
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"{where}: expected a pair (baseline, added) of arrays, got {type(pair).__name__}.")
     baseline, added = (
-        _checks.real_array(f"pseudo, {name}", part, 2, axes="(n_times, n_features)")
+        _checks.real_array(f"{where}, {name}", part, 2, axes="(n_times, n_features)")
         for name, part in zip(("baseline", "added"), pair, strict=True)
     )
     if baseline.shape != (len(added), n_baseline) or added.shape[1] != n_features - n_baseline:
         raise ValueError(
-            f"pseudo: expected pairs of baseline (n_times, {n_baseline}) and added (n_times, {n_features - n_baseline}"
-            f"), got {baseline.shape} and {added.shape}."
+            f"{where}: expected a baseline (n_times, {n_baseline}) and an added feature (n_times, "
+            f"{n_features - n_baseline}) of one length, got {baseline.shape} and {added.shape}."
         )
-    return np.hstack([baseline, added])
+    both = np.hstack([baseline, added])
+    if len(both) < 2 * n_lags or np.isinf(both).any() or np.isnan(both).all(axis=0).any():
+        raise ValueError(f"{where}: expected known, finite values for at least twice the length of the kernel.")
+    return both
 
 
 def _explained(
     baselines: list[np.ndarray], added: list[np.ndarray], sfreq: float, n_lags: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Share of each added feature that the lagged baseline explains, (n_added,), and that part of every sound."""
-    whole = np.concatenate(added)
-    flat = np.flatnonzero(np.nanstd(whole, axis=0) <= 1e-12 * np.nanmax(np.abs(whole), axis=0))
-    if len(flat):
-        raise ValueError(f"added: feature {flat[0]} is constant, so it can add nothing. Leave it out.")
-    reach = (n_lags - 1) / sfreq
-    model = fit(baselines, added, sfreq, tmin=-reach, tmax=reach, alpha=1e-6)
+    reach = min(n_lags - 1, min(map(len, baselines)) // 4) / sfreq
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about gaps in the features, which `delta_r` treats as it documents
+        model = fit(baselines, added, sfreq, tmin=-reach, tmax=reach, alpha=1e-6)
     fitted = [np.asarray(part) for part in model.predict(baselines)]
+    whole = np.concatenate(added)
     return 1 - np.nanvar(whole - np.concatenate(fitted), axis=0) / np.nanvar(whole, axis=0), fitted
+
+
+def _explained_at_events(baselines: list[np.ndarray], added: list[np.ndarray]) -> np.ndarray:
+    """Share of the variance of the values at events that the baseline at the same samples explains, (n_added,)."""
+    base, whole = np.nan_to_num(np.concatenate(baselines)), np.nan_to_num(np.concatenate(added))
+    events = whole.any(axis=1)
+    if events.mean() > 0.5:
+        raise ValueError(
+            f"added: {100 * events.mean():.0f} % of the samples are not 0, so these are not events. Use null='repair', "
+            "'pseudo' or 'shift' for features that are always there."
+        )
+    design = np.column_stack([base[events], np.ones(events.sum())])
+    rest = whole[events] - design @ np.linalg.lstsq(design, whole[events])[0]
+    variance = whole[events].var(axis=0)
+    return np.asarray(1 - np.divide(rest.var(axis=0), variance, out=np.ones_like(variance), where=variance > 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +241,10 @@ def draw(scheme: str, n_null: int, music: Music, entropy: int) -> Draws:
             return Draws(np.array(list(islice(permutations(range(n_heard)), 1, None))), True, size)
         return Draws(np.array([rng.permutation(n_heard) for rng in generators]), False, size)
     if scheme == "pseudo":
-        donors = [n_heard + rng.permutation(music.n_unheard)[:n_heard] for rng in generators]
-        return Draws(np.array(donors), False, math.perm(music.n_unheard, n_heard) + 1)
+        bank, size = range(n_heard, n_heard + music.n_unheard), math.perm(music.n_unheard, n_heard)
+        if size <= n_null:  # drawing would repeat them, and promise smaller p-values than there are
+            return Draws(np.array(list(permutations(bank, n_heard))), True, size + 1)
+        return Draws(np.array([rng.permutation(bank)[:n_heard] for rng in generators]), False, size + 1)
     return Draws(np.array([rng.random(n_heard) for rng in generators]), False, math.inf)
 
 
@@ -250,7 +306,7 @@ def warn_if_few(draws: Draws, music: Music) -> None:
     if draws.n_possible < 20:
         warnings.warn(
             f"With {music.n_heard} different sounds there are {draws.n_possible:.0f} exchanges, so no p-value can be "
-            f"below {1 / draws.n_possible:.3f}. Use more sounds, or null='pseudo'.",
+            f"below {1 / draws.n_possible:.3f}. Use more sounds.",
             stacklevel=3,
         )
 
@@ -261,4 +317,6 @@ def entropy_of(rng: int | np.random.Generator | None) -> int:
         return int(rng.integers(2**63))
     if rng is None:
         return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+    if not isinstance(rng, (int, np.integer)):
+        raise TypeError(f"rng: expected a seed, a numpy.random.Generator or None, got {type(rng).__name__}.")
     return _checks.count("rng", rng, minimum=0)

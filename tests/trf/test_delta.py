@@ -33,7 +33,7 @@ def parts(baseline, added, groups=None, **kwargs):
     """Kept and moved parts of the added feature, as delta_r splits them."""
     x = [np.hstack(pair) for pair in zip(baseline, added, strict=True)]
     trials = check_trials(x, [t[:, :1] for t in x])
-    return surrogates.split_features(trials, 1, groups, SFREQ, 5, **{"conditional": True, **kwargs})
+    return surrogates.split_features(trials, 1, groups, SFREQ, 5, **{"scheme": "repair", "conditional": True, **kwargs})
 
 
 def gain(baseline, added, eeg, **options):
@@ -91,7 +91,7 @@ def test_what_stays_and_what_moves_add_up_and_only_residuals_move(rng):
 def test_values_turn_over_fixed_onsets(rng):
     onsets = [rng.random((300, 1)) < 0.08 for _ in range(5)]
     values = [o * rng.uniform(1, 5, o.shape) for o in onsets]
-    music = parts([o.astype(float) for o in onsets], values, conditional=False)
+    music = parts([o.astype(float) for o in onsets], values, scheme="events", conditional=False)
     turned = music.variant("events", 2, 0.4, 300, 0)
     np.testing.assert_array_equal(turned != 0, values[2] != 0)
     before, after = values[2][values[2] != 0], turned[turned != 0]
@@ -207,9 +207,17 @@ def test_plain_exchange_says_what_it_breaks(rng):
         ({"constant": True}, "feature 0 is constant"),
         ({"copy": True}, r"explains 100\.0 %.*nothing left"),
         ({"null": "pseudo"}, r"at least as many unheard sounds as heard ones \(5\), got 0"),
-        ({"null": "pseudo", "pseudo": [(np.ones((9, 2)), np.ones((9, 1)))]}, r"pairs of baseline \(n_times, 1\)"),
+        (
+            {"null": "pseudo", "pseudo": [(np.ones((9, 2)), np.ones((9, 1)))]},
+            r"sound 0: expected a baseline \(n_times, 1\)",
+        ),
         ({"null": "shift", "autocorrelation": 9.0}, "shift needs at least"),
         ({"null": "shift", "drift": True, "autocorrelation": 0.5}, "drifts.*accept_drift=True"),
+        ({"null": "events"}, "these are not events"),
+        ({"pseudo": []}, "unheard sounds are for null='pseudo'"),
+        ({"autocorrelation": -1.0}, "autocorrelation: expected a finite positive"),
+        ({"gap": 0.5, "n_folds": 3, "groups": ["a", "b"]}, r"one per trial \(5\)"),
+        ({"lost": True}, "feature 0 is NaN throughout 2"),
         ({"null": "repar"}, "Did you mean 'repair'"),
         ({"n_null": 0}, "n_null"),
         ({"short": True}, "baseline has 300 samples and the added feature 299"),
@@ -224,6 +232,8 @@ def test_what_cannot_be_tested_is_said(rng, change, message):
         added = [np.ones_like(t) for t in added]
     if options.pop("copy", False):
         added = [2 * t + 1 for t in baseline]
+    if options.pop("lost", False):
+        added[2] = np.full_like(added[2], np.nan)
     if options.pop("drift", False):
         eeg = [t + np.linspace(0, 40, len(t))[:, None] for t in eeg]
     if options.pop("short", False):
@@ -258,3 +268,42 @@ def test_a_dead_channel_is_nan_throughout(rng):
         result = trf.delta_r(baseline, added, dead, SFREQ, **OPTIONS, n_null=9, rng=0)
     assert np.isnan(result.p_maxt[3]) and np.isfinite(result.p_maxt[:3]).all() and np.isfinite(result.p_mean)
     assert np.isnan(result.full.weights[..., 3]).all() and np.isnan(result.reduced.weights[..., 3]).all()
+
+
+@pytest.mark.parametrize(("n_heard", "n_unheard", "possible"), [(1, 6, 6), (2, 4, 12), (3, 3, 6)])
+def test_a_small_bank_is_used_up_once(rng, n_heard, n_unheard, possible):
+    """Drawing an assignment again would promise a smaller p-value than there is."""
+    baseline, added, eeg = study(rng, n=3)
+    bank = list(zip(*study(rng, n=n_unheard)[:2], strict=True))
+    groups = ["a"] * 3 if n_heard == 1 else ["a", "a", "b"] if n_heard == 2 else list("abc")
+    if n_heard < 3:
+        baseline[1], added[1] = baseline[0], added[0]
+    if n_heard == 1:
+        baseline[2], added[2] = baseline[0], added[0]
+    options = {"n_folds": 3, "gap": 0.5, "null": "pseudo", "pseudo": bank, "n_null": 99, "rng": 0, "groups": groups}
+    with pytest.warns(UserWarning, match=f"there are {possible + 1} exchanges"):
+        result = trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, **options)
+    assert result.exact and len(result.null) == possible and result.p_min == pytest.approx(1 / (possible + 1))
+
+
+def test_sounds_with_the_same_features_are_named(rng):
+    baseline, added, eeg = study(rng)
+    baseline[3], added[3] = baseline[1], added[1]
+    with pytest.warns(UserWarning, match="1 and 3 have the same features.*one group"):
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, n_null=3, rng=0)
+
+
+def test_values_that_follow_the_baseline_at_events_are_named(rng):
+    onsets = [(rng.random((300, 1)) < 0.1).astype(float) for _ in range(5)]
+    baseline = [o * rng.uniform(1, 5, o.shape) for o in onsets]
+    added = [b + 0.1 * o * rng.random(o.shape) for b, o in zip(baseline, onsets, strict=True)]
+    eeg = [rng.standard_normal((300, 2)) for _ in range(5)]
+    with pytest.warns(UserWarning, match=r"null='events' breaks the correlation.*1\.00"):
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="events", n_null=3, rng=0)
+
+
+def test_patches_that_would_fill_the_memory_are_computed_anew(rng, monkeypatch):
+    data = study(rng)
+    plain = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0)
+    monkeypatch.setattr("eegic.trf.delta._MOST", 0)
+    np.testing.assert_array_equal(trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0).null, plain.null)
