@@ -239,6 +239,7 @@ def memory_b(args: argparse.Namespace) -> None:
 def case_c(args: argparse.Namespace) -> None:
     """Growth with trials, lags, channels and recording length, one doubled at a time."""
     from eegic.trf import design, folds
+    from eegic.trf.crossval import parts_of
     from eegic.trf.heldout import Held
     from eegic.trf.ridge import Ridge
     from eegic.trf.workers import workers
@@ -253,7 +254,8 @@ def case_c(args: argparse.Namespace) -> None:
         trials, layout = design.lay_out(x, y, SFREQ, **setting.window, **columns)
         split, model = folds.split(trials.lengths, layout), Ridge(layout, "mtrf")
         with workers(1, len(layout.feature)) as run:
-            moments = lambda: design.stretch_moments(trials, layout, split.segments, run)  # noqa: B023, E731
+            recording, every = design.Recording.of(trials, layout), list(range(layout.n_features))
+            moments = lambda: parts_of(recording, split, every, run)  # noqa: B023, E731
             held = Held(moments(), split.folds, model)
             inner = lambda: held.inner(setting.alphas, np.ones(1), "r", run)  # noqa: B023, E731
             parts = timed(moments, args.repeat)[0], timed(inner, args.repeat)[0]

@@ -1,0 +1,17 @@
+"""Benchmarks run, and both sides of each agree; how fast they are is not tested."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("case", ["a", "b", "c", "d", "e"])
+def test_quick_runs_end_with_a_table(case):
+    command = [sys.executable, str(ROOT / "benchmarks" / "bench_trf.py"), "--quick", "--repeat", "1", "--only", case]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"({case})" in done.stdout and "eegic" in done.stdout
