@@ -79,7 +79,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 axes[0].hist(one.null.mean(axis=1), 15, color="0.7", label=f"{len(one.null)} surrogates")
 axes[0].axvline(one.gain.mean(), color="C0", linewidth=2, label=f"this study (p = {one.p_mean:.3f})")
 axes[0].set(xlabel="Δr, mean over channels", ylabel="Surrogates", title="One study with an effect")
-axes[0].legend(frameon=False, fontsize="small")
+axes[0].legend(frameon=False, fontsize="small", loc="upper center")
 for x, studies, colour in ((0, useless, "0.4"), (1, real, "C0")):
     raw, corrected = (np.array([getattr(d, kind).mean() for d in studies]) for kind in ("gain", "corrected"))
     for offset, values, marker in ((-0.15, raw, "x"), (0.15, corrected, "o")):
