@@ -58,8 +58,13 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
-def read_npz(path: str | os.PathLike[str], schema: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the named arrays of an .npz file of the given schema; nothing is unpickled."""
+def read_npz(
+    path: str | os.PathLike[str], schema: str, keys: tuple[str, ...], *, optional: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Read the named arrays of an .npz file of the given schema; nothing is unpickled.
+
+    Where arrays are `optional`, no others may stand in the file: one whose name is damaged must not pass for absent.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file.")
@@ -68,7 +73,8 @@ def read_npz(path: str | os.PathLike[str], schema: str, keys: tuple[str, ...]) -
             stored = np.load(stream, allow_pickle=False)
             if not isinstance(stored, np.lib.npyio.NpzFile):
                 raise ValueError("it holds a single array")
-            arrays = {key: stored[key] for key in ("schema", *keys) if key in stored.files}
+            arrays = {key: stored[key] for key in ("schema", *keys, *optional) if key in stored.files}
+            strange = sorted(set(stored.files) - set(arrays)) if optional else []
         except _UNREADABLE as error:
             why = str(error) or type(error).__name__
             raise ValueError(
@@ -76,9 +82,10 @@ def read_npz(path: str | os.PathLike[str], schema: str, keys: tuple[str, ...]) -
             ) from error
     found = str(arrays.pop("schema", "none"))
     missing = [key for key in keys if key not in arrays]
-    if found != schema or missing:
+    if found != schema or missing or strange:
         lacks = f" without {', '.join(missing)}" if missing else ""
-        raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}.")
+        adds = f" with {', '.join(map(repr, strange))}" if strange else ""
+        raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}{adds}.")
     return arrays
 
 

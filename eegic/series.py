@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -30,6 +31,10 @@ class FeatureSeries:
         Seconds from the start of the sound, strictly increasing.
     names : str or sequence of str
         One name per feature.
+    se : array_like of float, shape of `values`, optional
+        Standard error of each value, in the units of the values, if they are estimates (from random probes, say): a
+        noisy regressor biases a gain in prediction towards zero, so its error travels with it. Finite where the value
+        is known, and NaN, whatever was given, where it is not. By default values are taken as exact; then None.
 
     Examples
     --------
@@ -43,14 +48,16 @@ class FeatureSeries:
     values: np.ndarray
     times: np.ndarray
     names: tuple[str, ...]
+    se: np.ndarray | None
 
-    def __init__(self, values: object, times: object, names: str | Sequence[str]) -> None:
+    def __init__(self, values: object, times: object, names: str | Sequence[str], *, se: object = None) -> None:
         values = _values(values)
         times = _times(times, len(values))
         names = _checks.unique_names("names", names, values.shape[1], "feature")
-        values.setflags(write=False)
-        times.setflags(write=False)
-        for field, value in (("values", values), ("times", times), ("names", names)):
+        se = None if se is None else _se(se, values)
+        for field, value in (("values", values), ("times", times), ("names", names), ("se", se)):
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
             object.__setattr__(self, field, value)
 
     @property
@@ -69,10 +76,11 @@ class FeatureSeries:
         return float(np.median(np.diff(self.times))) if self.n_times > 1 else float("nan")
 
     def __repr__(self) -> str:
-        """Names, size and span."""
+        """Names, size, span, and the largest standard error."""
+        error = "" if self.se is None else f", SE up to {np.fmax.reduce(self.se, axis=None):.2g}"
         return (
             f"FeatureSeries({', '.join(self.names)}: {self.n_times} values, "
-            f"{self.times[0]:.3f} to {self.times[-1]:.3f} s, median step {1000 * self.step:.2f} ms)"
+            f"{self.times[0]:.3f} to {self.times[-1]:.3f} s, median step {1000 * self.step:.2f} ms{error})"
         )
 
     def resample(self, sfreq: float, *, duration: float | None = None, kind: str = "hold") -> FeatureSeries:
@@ -100,6 +108,9 @@ class FeatureSeries:
         -----
         Values are read off at instants; nothing is low-passed. To lower the rate of a signal, filter it first:
         a warning says so when more than two values fall on one sample.
+
+        Standard errors are those of the samples, if the errors of different values are independent: what a sample
+        takes from several values adds in quadrature. Samples that share a value share its error.
         """
         sfreq = _checks.positive("sfreq", sfreq, "hertz")
         _checks.one_of("kind", kind, _RESAMPLERS)
@@ -114,14 +125,19 @@ class FeatureSeries:
                 "low-pass, so faster changes alias. Compute the feature at the lower rate, or filter it first.",
                 stacklevel=2,
             )
-        return FeatureSeries(_RESAMPLERS[kind](self, sfreq, n_times), np.arange(n_times) / sfreq, self.names)
+        resampled = partial(_RESAMPLERS[kind], self, sfreq, n_times)
+        se = None if self.se is None else resampled(self.se, np.hypot)  # in quadrature
+        return FeatureSeries(resampled(self.values, np.add), np.arange(n_times) / sfreq, self.names, se=se)
 
     def shift(self, seconds: float) -> FeatureSeries:
         """Return the series with `seconds` added to every time (positive: later)."""
-        return FeatureSeries(self.values, self.times + _checks.finite("seconds", seconds, "seconds"), self.names)
+        return replace(self, times=self.times + _checks.finite("seconds", seconds, "seconds"))
 
     def stack(self, *others: FeatureSeries) -> FeatureSeries:
-        """Return one series with the features of this and the `others`, which must have the same times."""
+        """Return one series with the features of this and the `others`, which must have the same times.
+
+        Beside features with standard errors, those of exact ones are 0.
+        """
         for other in others:
             if not isinstance(other, FeatureSeries):
                 raise TypeError(f"stack: expected FeatureSeries, got {type(other).__name__}.")
@@ -130,43 +146,63 @@ class FeatureSeries:
                     f"stack: {', '.join(self.names)} and {', '.join(other.names)} have different times "
                     f"({_span(self)}; {_span(other)}). Resample both with the same `sfreq` and `duration` first."
                 )
-        values = np.concatenate([s.values for s in (self, *others)], axis=1)
-        return FeatureSeries(values, self.times, [name for s in (self, *others) for name in s.names])
+        parts = (self, *others)
+        values = np.concatenate([s.values for s in parts], axis=1)
+        se = [np.zeros_like(s.values) if s.se is None else s.se for s in parts]
+        exact = all(s.se is None for s in parts)
+        names = [name for s in parts for name in s.names]
+        return FeatureSeries(values, self.times, names, se=None if exact else np.concatenate(se, axis=1))
 
     def select(self, names: str | Sequence[str]) -> FeatureSeries:
         """Return the series of the named features, in the order given."""
         names = [names] if isinstance(names, str) else list(names)
-        for name in names:
-            _checks.one_of("select", name, self.names)
-        return FeatureSeries(self.values[:, [self.names.index(name) for name in names]], self.times, names)
+        columns = [self.names.index(_checks.one_of("select", name, self.names)) for name in names]
+        se = None if self.se is None else self.se[:, columns]
+        return FeatureSeries(self.values[:, columns], self.times, names, se=se)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the series to an .npz file (arrays ``values``, ``times``, ``names``, ``schema``), atomically."""
+        """Write an .npz file (arrays ``values``, ``times``, ``names``, ``schema``, and ``se`` if any), atomically."""
         arrays = {"values": self.values, "times": self.times, "names": np.array(self.names)}
-        _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
+        se = {} if self.se is None else {"se": self.se}
+        _files.write_npz(path, {**arrays, **se, "schema": np.array(_SCHEMA)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FeatureSeries:
         """Read a series written by `save`; nothing is unpickled."""
-        stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"))
-        return cls(stored["values"], stored["times"], stored["names"].tolist())
+        stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"), optional=("se",))
+        return cls(stored["values"], stored["times"], stored["names"].tolist(), se=stored.get("se"))
+
+
+def _columns(name: str, given: object, advice: str) -> np.ndarray:
+    axes = "(n_times, n_features) or (n_times,)"
+    ndim = 1 if _checks.array(name, given, axes=axes).ndim == 1 else 2
+    array = _checks.real_array(name, given, ndim, axes=axes, integers=advice)
+    return array[:, None] if ndim == 1 else array
 
 
 def _values(values: object) -> np.ndarray:
-    advice = "Write `values.astype(float)`; divide audio samples by their full scale."
-    axes = "(n_times, n_features) or (n_times,)"
-    ndim = 1 if _checks.array("values", values, axes=axes).ndim == 1 else 2
-    array = _checks.real_array("values", values, ndim, axes=axes, integers=advice)
-    array = array[:, None] if ndim == 1 else array
+    array = _columns("values", values, "Write `values.astype(float)`; divide audio samples by their full scale.")
     if array.size == 0:
         raise ValueError(f"values: expected at least one time and one feature, got shape {array.shape}.")
-    if np.isinf(array).any():
-        row, column = np.argwhere(np.isinf(array))[0]
-        raise ValueError(
-            f"values: expected finite numbers or NaN, got {array[row, column]} at row {row}, feature {column}. "
-            "Use NaN for values that are not known."
-        )
+    _refuse("values", array, np.isinf(array), "finite numbers or NaN", "Use NaN for values that are not known.")
     return array
+
+
+def _se(se: object, values: np.ndarray) -> np.ndarray:
+    array = _columns("se", se, "Write `se.astype(float)`.")
+    if array.shape != values.shape:
+        raise ValueError(f"se: expected one per value, {values.shape}, got {array.shape}. Repeat what values share.")
+    known = ~np.isnan(values)
+    advice = "Estimate the error of every known value, or leave `se` out."
+    _refuse("se", array, known & ~((array >= 0) & (array < np.inf)), "finite numbers, 0 or more", advice)
+    return np.where(known, array, np.nan)
+
+
+def _refuse(name: str, array: np.ndarray, wrong: np.ndarray, expected: str, advice: str) -> None:
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        came = f"{array[row, column]} at row {row}, feature {column}"
+        raise ValueError(f"{name}: expected {expected}, got {came}. {advice}")
 
 
 def _times(times: object, n_times: int) -> np.ndarray:
@@ -189,25 +225,25 @@ def _times(times: object, n_times: int) -> np.ndarray:
     return array
 
 
-def _hold(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+def _hold(series: FeatureSeries, sfreq: float, n_times: int, array: np.ndarray, add: np.ufunc) -> np.ndarray:
     row = np.searchsorted(series.times, np.arange(n_times) / sfreq + TIME_TOLERANCE, side="right") - 1
-    return np.where(row[:, None] >= 0, series.values[row], np.nan)
+    return np.where(row[:, None] >= 0, array[row], np.nan)
 
 
-def _linear(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+def _linear(series: FeatureSeries, sfreq: float, n_times: int, array: np.ndarray, add: np.ufunc) -> np.ndarray:
     grid = np.arange(n_times) / sfreq
     row = np.searchsorted(series.times, grid + TIME_TOLERANCE, side="right") - 1
     after = np.minimum(row + 1, series.n_times - 1)
     elapsed = grid - series.times[row]
     weight = (elapsed / np.where(after > np.maximum(row, 0), series.times[after] - series.times[row], 1.0))[:, None]
     exact = ((elapsed < TIME_TOLERANCE) | (after == row))[:, None]  # a value stands beside an unknown neighbour
-    values = np.where(exact, series.values[row], (1 - weight) * series.values[row] + weight * series.values[after])
+    values = np.where(exact, array[row], add((1 - weight) * array[row], weight * array[after]))
     step = series.step if series.n_times > 1 else 1 / sfreq
     known = (row >= 0) & (grid < series.times[-1] + step - TIME_TOLERANCE)
     return np.where(known[:, None], values, np.nan)
 
 
-def _impulse(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
+def _impulse(series: FeatureSeries, sfreq: float, n_times: int, array: np.ndarray, add: np.ufunc) -> np.ndarray:
     end = n_times / sfreq
     outside = (series.times < -0.5 / sfreq - TIME_TOLERANCE) | (series.times > end + TIME_TOLERANCE)
     if outside.any():
@@ -217,7 +253,7 @@ def _impulse(series: FeatureSeries, sfreq: float, n_times: int) -> np.ndarray:
         )
     sample = np.clip(np.floor(series.times * sfreq + 0.5).astype(int), 0, n_times - 1)
     values = np.zeros((n_times, series.n_features))
-    np.add.at(values, sample, series.values)
+    add.at(values, sample, array)
     return values
 
 

@@ -118,6 +118,14 @@ def test_foreign_files_are_named(tmp_path):
         _files.read_npz(path, SCHEMA, ("x", "y"))
 
 
+def test_optional_arrays_may_be_absent_but_no_others_present(tmp_path):
+    path = tmp_path / "a.npz"
+    _files.write_npz(path, ARRAYS)
+    assert set(_files.read_npz(path, SCHEMA, ("x",), optional=("y", "z"))) == {"x", "y"}
+    with pytest.raises(ValueError, match=r"expected a file of schema 'eegic.Test/1', got 'eegic.Test/1' with 'y'\."):
+        _files.read_npz(path, SCHEMA, ("x",), optional=("z",))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"\x93NUMPY", b"PK\x03\x04" + bytes(40)])
 def test_what_is_no_archive_is_refused(tmp_path, content):
     path = tmp_path / "a.npz"

@@ -16,6 +16,13 @@ def series(n=7, seed=0):
     return FeatureSeries(rng.standard_normal((n, 3)), np.cumsum(rng.uniform(0.05, 0.4, n)), ("a", "b", "c"))
 
 
+def noisy(n=7, seed=0):
+    """The same, with a standard error of its own for each value, and one value unknown."""
+    values, se = series(n, seed).values.copy(), np.random.default_rng(seed + 1).uniform(0.5, 2, (n, 3))
+    values[2, 1] = np.nan
+    return FeatureSeries(values, series(n, seed).times, ("a", "b", "c"), se=se)
+
+
 class TestDoor:
     def test_what_goes_in_is_copied_and_frozen(self):
         values, times = np.zeros((3, 2), np.float32), np.array([0.0, 0.5, 2.0])
@@ -102,6 +109,35 @@ class TestDoor:
     def test_wrong_names(self, names, error, message):
         with pytest.raises(error, match=message):
             FeatureSeries(np.zeros((2, 2)), [0.0, 1.0], names)
+
+    def test_a_standard_error_belongs_to_each_known_value(self):
+        given = np.array([[0.1, 9.0], [0.0, np.nan], [0.3, 0.4]], np.float32)
+        s = FeatureSeries([[1.0, np.nan], [1.0, np.nan], [1.0, 2.0]], [0.0, 0.5, 1.0], ("x", "y"), se=given)
+        given[0, 0] = 9
+        np.testing.assert_array_equal(s.se, np.float32([[0.1, np.nan], [0.0, np.nan], [0.3, 0.4]]))
+        assert s.se.dtype == np.float64
+        with pytest.raises(ValueError, match="read-only"):
+            s.se[0] = 1
+        assert repr(s) == "FeatureSeries(x, y: 3 values, 0.000 to 1.000 s, median step 500.00 ms, SE up to 0.4)"
+        assert series().se is None
+        np.testing.assert_array_equal(FeatureSeries([1.0, 2.0], [0.0, 1.0], "x", se=[0.1, 0.2]).se, [[0.1], [0.2]])
+        assert repr(FeatureSeries([np.nan], [0.0], "x", se=[1.0])).endswith("SE up to nan)")
+
+    @pytest.mark.parametrize(
+        ("se", "error", "message"),
+        [
+            ([[0.1, 0.1], [0.1, -0.1]], ValueError, "0 or more, got -0.1 at row 1, feature 1. Estimate the error of"),
+            ([[0.1, np.nan], [0.1, 0.1]], ValueError, "se: expected finite numbers.*got nan at row 0, feature 1"),
+            ([[0.1, 0.1], [np.inf, 0.1]], ValueError, "got inf at row 1, feature 0. .* or leave `se` out"),
+            ([0.1, 0.1], ValueError, r"se: expected one per value, \(2, 2\), got \(2, 1\). Repeat what values share"),
+            (np.zeros((3, 2)), ValueError, r"got \(3, 2\)"),
+            (0.1, ValueError, r"se: expected an array \(n_times, n_features\) or \(n_times,\), got shape \(\)"),
+            ([[0, 1], [1, 0]], TypeError, r"se: expected floating-point.*int64. Write `se.astype\(float\)`"),
+        ],
+    )
+    def test_wrong_standard_errors(self, se, error, message):
+        with pytest.raises(error, match=message):
+            FeatureSeries(np.zeros((2, 2)), [0.0, 1.0], ("a", "b"), se=se)
 
 
 class TestHold:
@@ -227,9 +263,23 @@ class TestAnyKind:
         values = rng.standard_normal((500, 2))
         values[3, 1] = np.nan
         for times in (np.arange(500) * step, np.cumsum(np.full(500, step)) - step, np.arange(500) / (1 / step)):
-            same = FeatureSeries(values, times, ("x", "y")).resample(1 / step, kind=kind)
-            np.testing.assert_allclose(same.values, values, rtol=0, atol=1e-9)
+            s = FeatureSeries(values, times, ("x", "y"), se=rng.uniform(0, 1, values.shape))
+            same = s.resample(1 / step, kind=kind)
+            np.testing.assert_array_equal(same.values, s.values)
+            np.testing.assert_array_equal(same.se, s.se)
             np.testing.assert_allclose(same.times, times, rtol=0, atol=1e-9)
+
+    @pytest.mark.parametrize(("kind", "sfreq"), [("hold", 16.0), ("linear", 16.0), ("impulse", 16.0), ("impulse", 3.0)])
+    def test_standard_errors_are_the_spread_of_noisy_values(self, kind, sfreq, rng):
+        """At 16 Hz there are samples between values, at 3 Hz impulses meet. Five standard errors of a spread."""
+        s, n = noisy(20).select("b"), 2000
+        draws = FeatureSeries(s.values + s.se * rng.standard_normal((s.n_times, n)), s.times, list(map(str, range(n))))
+        expected, drawn = s.resample(sfreq, kind=kind), draws.resample(sfreq, kind=kind).values
+        np.testing.assert_array_equal(np.isnan(expected.se), np.isnan(expected.values))
+        np.testing.assert_allclose(drawn.std(axis=1, ddof=1), expected.se[:, 0], rtol=5 / np.sqrt(2 * n))
+        assert np.isfinite(expected.se).sum() > 10
+        if sfreq == 3.0:
+            assert np.nanmax(expected.se) > s.se[~np.isnan(s.se)].max(), "no impulses met, so the test shows nothing"
 
     @pytest.mark.parametrize(
         ("arguments", "error", "message"),
@@ -289,6 +339,16 @@ class TestAlgebra:
         with pytest.raises(TypeError, match="stack: expected FeatureSeries, got ndarray"):
             a.stack(a.values)
 
+    def test_standard_errors_stay_with_their_values(self):
+        a = noisy()
+        b = FeatureSeries(a.values[:, 1], a.times, "exact")
+        np.testing.assert_array_equal(a.shift(0.25).se, a.se)
+        np.testing.assert_array_equal(a.select(["c", "a"]).se, a.se[:, [2, 0]])
+        for both in (a.stack(b), b.stack(a)):
+            np.testing.assert_array_equal(both.select(a.names).se, a.se)
+            np.testing.assert_array_equal(both.select("exact").se, 0 * b.values)  # nan where the value is
+        assert b.shift(1.0).se is b.select("exact").se is b.stack().se is b.resample(10.0).se is None
+
     def test_select_refuses_an_unknown_name(self):
         with pytest.raises(ValueError, match=r"select: expected one of 'a', 'b', 'c', got 'B'"):
             series().select(["a", "B"])
@@ -306,6 +366,29 @@ class TestFile:
         np.testing.assert_array_equal(back.times, s.times)
         assert back.names == s.names
         assert not back.values.flags.writeable
+
+    def test_round_trip_with_standard_errors_is_exact(self, tmp_path):
+        noisy().save(tmp_path / "a.npz")
+        back = FeatureSeries.load(tmp_path / "a.npz")
+        np.testing.assert_array_equal(back.values, noisy().values)
+        np.testing.assert_array_equal(back.se, noisy().se)
+
+    def test_a_file_from_before_standard_errors_is_read(self, tmp_path):
+        schema = np.array("eegic.FeatureSeries/1")
+        np.savez(tmp_path / "a.npz", values=np.ones((2, 1)), times=np.arange(2.0), names=np.array(["x"]), schema=schema)
+        assert FeatureSeries.load(tmp_path / "a.npz").se is None
+
+    def test_no_damage_makes_estimates_exact(self, tmp_path):
+        """A flipped bit in the name of an optional array must not pass for its absence."""
+        path = tmp_path / "a.npz"
+        noisy().save(path)
+        whole = path.read_bytes()
+        for i in range(whole.index(b"PK\x01\x02"), len(whole)):  # the table of contents
+            path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+            try:
+                np.testing.assert_array_equal(FeatureSeries.load(path).se, noisy().se)
+            except ValueError as error:
+                assert "a.npz" in str(error)
 
     def test_it_can_be_read_without_eegic(self, tmp_path):
         series().save(tmp_path / "a.npz")
@@ -356,4 +439,8 @@ class TestFile:
         arrays = {"values": np.zeros(2), "times": np.array([1.0, 0.0]), "names": np.array(["x"])}
         _files.write_npz(tmp_path / "a.npz", {**arrays, "schema": np.array("eegic.FeatureSeries/1")})
         with pytest.raises(ValueError, match="strictly increasing"):
+            FeatureSeries.load(tmp_path / "a.npz")
+        honest = {**arrays, "times": np.arange(2.0), "schema": np.array("eegic.FeatureSeries/1")}
+        _files.write_npz(tmp_path / "a.npz", {**honest, "se": np.array([1.0, -1.0])})
+        with pytest.raises(ValueError, match=r"se: .* got -1\.0 at row 1"):
             FeatureSeries.load(tmp_path / "a.npz")
