@@ -15,3 +15,18 @@ def test_quick_runs_end_with_a_table(case):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"({case})" in done.stdout and "eegic" in done.stdout
+
+
+def test_quick_nulls_end_with_a_table():
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "bench_nulls.py"),
+        "--quick",
+        "--repeat",
+        "1",
+        "--surrogates",
+        "20",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "eegic delta_r, 20 surrogates" in done.stdout and "times faster" in done.stdout

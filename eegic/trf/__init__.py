@@ -1,23 +1,30 @@
 """Temporal response functions from second moments: arrays in, arrays out."""
 
+from eegic.trf.ceiling import Ceiling, listener_ceiling, repeat_ceiling
 from eegic.trf.crossval import AlphaPath, CrossVal, crossval_path, nested_crossval
 from eegic.trf.delta import DeltaR, delta_r
 from eegic.trf.folds import group_folds
 from eegic.trf.lags import bspline_basis, lag_range
 from eegic.trf.model import TRF, fit
+from eegic.trf.partition import Partition, partition
 from eegic.trf.ridge import ALPHA_UNITS
 
 __all__ = [
     "ALPHA_UNITS",
     "TRF",
     "AlphaPath",
+    "Ceiling",
     "CrossVal",
     "DeltaR",
+    "Partition",
     "bspline_basis",
     "crossval_path",
     "delta_r",
     "fit",
     "group_folds",
     "lag_range",
+    "listener_ceiling",
     "nested_crossval",
+    "partition",
+    "repeat_ceiling",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,19 +16,17 @@ from eegic.trf import folds as folding
 from eegic.trf import ridge, surrogates
 from eegic.trf.crossval import DEFAULT_ALPHAS, CrossVal, cross_validate, finished, parts_of, select_features
 from eegic.trf.design import Recording
-from eegic.trf.folds import Split
+from eegic.trf.exchange import Exchange, Search
 from eegic.trf.heldout import Choice, Held
 from eegic.trf.inputs import check_arrays, common_namespace, to_numpy
-from eegic.trf.moments import Patch
 from eegic.trf.ridge import Ridge
 from eegic.trf.scores import mean_defined
 from eegic.trf.search import choose
-from eegic.trf.surrogates import Draws, Music
-from eegic.trf.workers import Run, workers
+from eegic.trf.surrogates import Music
+from eegic.trf.workers import workers
 
 Array = Any
 _WEAK = 0.2  # correlation of values with the baseline at events that does little harm
-_MOST = 1e9  # bytes of changed blocks kept at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +117,13 @@ class DeltaR:
         return f"DeltaR({size}; mean over channels {gain}; {kind})"
 
 
+@overload
 def delta_r(
+    baseline: object, added: Mapping[str, object], y: object, sfreq: float, **options: Any
+) -> dict[str, DeltaR]: ...
+@overload
+def delta_r(baseline: object, added: Sequence[object], y: object, sfreq: float, **options: Any) -> DeltaR: ...
+def delta_r(  # type: ignore[misc]  # the overloads above leave the options to this one
     baseline: object,
     added: object,
     y: object,
@@ -145,13 +149,14 @@ def delta_r(
     n_jobs: int = 1,
     rng: int | np.random.Generator | None = None,
     progress: bool = False,
-) -> DeltaR:
+) -> DeltaR | dict[str, DeltaR]:
     """Gain in held-out r from an added feature, with a null that exchanges that feature alone.
 
     Parameters
     ----------
     baseline, added : sequence of array, each (n_times, n_features), or one such array
-        Features of the reduced model, and those the full model has besides, one array per trial.
+        Features of the reduced model, and those the full model has besides, one array per trial. A dictionary of
+        several `added` by name makes as many full models, which share samples, folds, reduced model and surrogates.
     y : sequence of array, each (n_times, n_channels), or one such array
         EEG.
     sfreq : float
@@ -190,7 +195,8 @@ def delta_r(
 
     Returns
     -------
-    DeltaR
+    DeltaR, or dict of str to DeltaR
+        One per model.
 
     Notes
     -----
@@ -214,7 +220,7 @@ def delta_r(
     if pseudo is not None and null != "pseudo":
         raise ValueError(f"pseudo: unheard sounds are for null='pseudo', got null={null!r}. Leave one of them out.")
     grid, entropy = ridge.check_alphas(alphas), surrogates.entropy_of(rng)
-    x, n_baseline = _together(baseline, added)
+    x, n_baseline, models = _together(baseline, added)
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=None, bands=None, masks=masks, backward=False
     )
@@ -230,98 +236,63 @@ def delta_r(
     draws = surrogates.draw(null, n_null, music, entropy)
     surrogates.warn_if_few(draws, music)
     _warn_if_plain(null, conditional, music)
-    recording, few = Recording.of(trials, layout), list(range(n_baseline))
+    recording = Recording.of(trials, layout)
+    exchange = Exchange(recording, split, music, null, guard, n_baseline)
     with workers(n_jobs, len(layout.feature), progress=progress) as run:
         parts = parts_of(recording, split, list(range(layout.n_features)), run)
-        held = Held(parts, split.folds, Ridge(layout, alpha_units))
-        choices = choose(held, grid, "r", per_channel, run)
-        full = cross_validate(held, split, choices, grid, run)
-        smaller = Held(select_features(parts, layout, few), split.folds, Ridge(layout.select(few), alpha_units))
-        reduced = cross_validate(smaller, split, choose(smaller, grid, "r", per_channel, run), grid, run)
-        sampler = _Sampler(recording, split, held, music, null, guard, n_baseline)
-        sampler.prepare(draws, run)
-        decide = (lambda one: choose(one, grid, "r", per_channel, _serially)) if refit_alpha else (lambda one: choices)
-        rows = [(row, grid, decide) for row in draws.table]
-        by_chance = np.stack([mean_defined(to_numpy(r - reduced.r)) for r in run(sampler.r_full, rows)])
-    reduced = replace(reduced, weights=trials.without_dead(reduced.weights))
-    full = finished(full, trials)
-    return DeltaR(full, reduced, by_chance, music.explained, null, conditional, draws.exact, entropy)
+
+        def analysed(features: list[int]) -> tuple[Held, list[Choice], CrossVal]:
+            model = Ridge(layout.select(features), alpha_units)
+            held = Held(select_features(parts, layout, features), split.folds, model)
+            choices = choose(held, grid, "r", per_channel, run)
+            return held, choices, cross_validate(held, split, choices, grid, run)
+
+        few = list(range(n_baseline))
+        reduced = analysed(few)[-1]
+        full, searches = {}, []
+        for name, own in models.items():
+            held, choices, full[name] = analysed([*few, *own])
+            searches.append(Search(held, own, grid, per_channel, None if refit_alpha else choices))
+        r = exchange.held_out_r(searches, draws, run)
+    without, reduced = to_numpy(reduced.r), replace(reduced, weights=trials.without_dead(reduced.weights))
+    results = {
+        name: DeltaR(
+            finished(full[name], trials),
+            reduced,
+            np.asarray(mean_defined(np.swapaxes(by_chance - without, 0, 1))),
+            music.explained[np.asarray(own) - n_baseline],
+            null,
+            conditional,
+            draws.exact,
+            entropy,
+        )
+        for (name, own), by_chance in zip(models.items(), r, strict=True)
+    }
+    return results if isinstance(added, Mapping) else results[""]
 
 
-@dataclass(frozen=True, eq=False)
-class _Sampler:
-    """Full models under exchanges of the added features, which change a part of the moments only."""
-
-    recording: Recording
-    split: Split
-    held: Held
-    music: Music
-    scheme: str
-    guard: int
-    n_baseline: int
-
-    @cached_property
-    def known(self) -> dict[tuple[int, float], Patch]:
-        """What several surrogates share, by segment and donor."""
-        return {}
-
-    @cached_property
-    def columns(self) -> slice:
-        """Columns of the added features, which stand last."""
-        return slice(int(np.searchsorted(self.recording.design.feature, self.n_baseline)), None)
-
-    @cached_property
-    def sounds(self) -> np.ndarray:
-        """The sound of each segment."""
-        return np.asarray(self.music.of_trial[self.split.segments[:, 0]])
-
-    def prepare(self, draws: Draws, run: Run) -> None:
-        """Compute once what several surrogates share: every donor in every segment."""
-        if draws.table.dtype.kind == "i":
-            wanted = [(s, int(d)) for s, sound in enumerate(self.sounds) for d in np.unique(draws.table[:, sound])]
-            n_columns, n_channels = self.held.parts[0].xy.shape
-            if 8 * len(wanted) * (n_columns - self.columns.start) * (n_columns + n_channels) > _MOST:
-                return  # each surrogate then computes its own
-            self.known.update(zip(wanted, run(self.patch, wanted), strict=True))
-
-    def patch(self, segment: int, how: float) -> Patch:
-        """What an exchange changes in the moments of a segment."""
-        trial, first, stop = (int(i) for i in self.split.segments[segment])
-        trials = self.recording.trials
-        x = trials.x[trial]
-        added = self.music.variant(self.scheme, int(self.sounds[segment]), how, int(x.shape[0]), self.guard)
-        exchanged = designing.side_by_side(x[:, : self.n_baseline], trials.xp.asarray(added, device=x.device))
-        return self.recording.moments(trial, first, stop, exchanged).take(self.columns, slice(self.n_baseline, None))
-
-    def r_full(self, row: np.ndarray, grid: np.ndarray, decide: Callable[[Held], list[Choice]]) -> Array:
-        """Held-out r of the full model under one surrogate, shape (n_segments, n_channels)."""
-        features = slice(self.n_baseline, None)
-        parts = []
-        for segment, part in enumerate(self.held.parts):
-            how = row[self.sounds[segment]].item()
-            patch = self.known.get((segment, how)) or self.patch(segment, how)
-            parts.append(part.put(self.columns, features, patch))
-        held = Held(parts, self.held.folds, self.held.model)
-        return cross_validate(held, self.split, decide(held), grid, _serially).r
-
-
-def _serially(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-    return (function(*given) for given in arguments)
-
-
-def _together(baseline: object, added: object) -> tuple[list[Array], int]:
-    """Features of both, trial by trial, and how many the baseline has."""
-    first, second = check_arrays("baseline", baseline, "features"), check_arrays("added", added, "features")
-    common_namespace("baseline, added", *first, *second)
-    if len(first) != len(second):
-        raise ValueError(f"baseline, added: expected the same trials in both, got {len(first)} and {len(second)}.")
-    for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        if a.shape[0] != b.shape[0]:
-            raise ValueError(
-                f"Trial {i}: the baseline has {a.shape[0]} samples and the added feature {b.shape[0]}. Bring both "
-                "to one rate and one duration."
-            )
-    return [designing.side_by_side(a, b) for a, b in zip(first, second, strict=True)], int(first[0].shape[1])
+def _together(baseline: object, added: object) -> tuple[list[Array], int, dict[str, list[int]]]:
+    """Features of all, trial by trial, how many the baseline has, and which each model has besides."""
+    named = dict(added) if isinstance(added, Mapping) else {"": added}
+    if not named:
+        raise ValueError("added: expected at least one model, got an empty dictionary.")
+    x = check_arrays("baseline", baseline, "features")
+    n_baseline, models = int(x[0].shape[1]), {}
+    for name, trials in named.items():
+        more = check_arrays(f"added {name}".strip(), trials, "features")
+        common_namespace("baseline, added", *x, *more)
+        if len(x) != len(more):
+            raise ValueError(f"baseline, added: expected the same trials in both, got {len(x)} and {len(more)}.")
+        for i, (a, b) in enumerate(zip(x, more, strict=True)):
+            if a.shape[0] != b.shape[0]:
+                raise ValueError(
+                    f"Trial {i}: the baseline has {a.shape[0]} samples and the added feature {b.shape[0]}. Bring both "
+                    "to one rate and one duration."
+                )
+        first = int(x[0].shape[1])
+        models[name] = list(range(first, first + int(more[0].shape[1])))
+        x = [designing.side_by_side(a, b) for a, b in zip(x, more, strict=True)]
+    return x, n_baseline, models
 
 
 def _warn_if_plain(scheme: str, conditional: bool, music: Music) -> None:

@@ -19,7 +19,7 @@ from array_api_compat import array_namespace
 from eegic.trf import moments as summing
 from eegic.trf.folds import Fold
 from eegic.trf.moments import Moments
-from eegic.trf.ridge import Path, Ridge
+from eegic.trf.ridge import Path, Ridge, Solution
 from eegic.trf.scores import Sums, mean_defined
 from eegic.trf.workers import Run
 
@@ -79,17 +79,28 @@ class Held:
         """Moments of all folds."""
         return summing.total(self.fold_sums)
 
+    @cached_property
+    def without(self) -> list[Moments]:
+        """Moments of all folds but one."""
+        return [self.everything - part for part in self.fold_sums]
+
     def train(self, *held_out: int) -> Moments:
         """Moments of all folds but those `held_out`."""
         rest = [part for k, part in enumerate(self.fold_sums) if k not in held_out]
         if sum(part.n for part in rest) < 0.05 * self.everything.n:
             return summing.total(rest)  # the difference of two large sums would lose digits
-        return reduce(sub, [self.fold_sums[k] for k in held_out], self.everything)
+        return reduce(sub, [self.fold_sums[k] for k in held_out[1:]], self.without[held_out[0]])
 
     def path(self, held_out: tuple[int, ...], alphas: np.ndarray, ratios: np.ndarray) -> Path:
         """Fit every alpha to what is left without the folds `held_out`."""
-        n_segments = sum(len(fold) for k, fold in enumerate(self.folds) if k not in held_out)
-        return self.model.path(self.train(*held_out), n_segments, alphas, ratios)
+        return self.model.path(self.train(*held_out), self._n_left(*held_out), alphas, ratios)
+
+    def solve(self, fold: int, alphas: np.ndarray) -> Solution:
+        """Fit one alpha to each of several stacked variants of what is left without a fold."""
+        return self.model.solve(self.train(fold), self._n_left(fold), alphas)
+
+    def _n_left(self, *held_out: int) -> int:
+        return sum(len(fold) for k, fold in enumerate(self.folds) if k not in held_out)
 
     def predict(self, fold: int, alphas: np.ndarray, ratios: np.ndarray) -> list[Sums]:
         """Sums of the predictions of every segment of a fold by the fits without it."""
@@ -98,16 +109,15 @@ class Held:
 
     def refit(self, fold: int, grid: np.ndarray, choice: Choice) -> Refit:
         """Fit without a fold at the alpha chosen for it (or for each channel), and predict it."""
-        used, position = np.unique(choice.index, return_inverse=True)
-        path = self.path((fold,), grid[used], choice.ratios).at(position.reshape(-1))
-        xp = array_namespace(path.basis)
-        sums = [path.predict(self.parts[s]) for s in self.folds[fold]]
-        return Refit(sums, self.model.design.weights(path.solutions, xp))
+        solution = self.path((fold,), grid, choice.ratios).at(np.atleast_1d(choice.index))
+        sums = [solution.predict(self.parts[s]) for s in self.folds[fold]]
+        return Refit(sums, self.model.design.weights(solution.weights, array_namespace(solution.weights)))
 
     def pair_scores(self, i: int, j: int, alphas: np.ndarray, ratios: np.ndarray, criterion: str) -> list[list[Array]]:
         """Scores, without both folds, of the segments of fold `i` and of fold `j`, each (n_alphas, n_channels)."""
         path = self.path((i, j), alphas, ratios)
-        return [[path.predict(self.parts[s]).score(criterion) for s in self.folds[k]] for k in (i, j)]
+        score = path.r if criterion == "r" else lambda part: path.predict(part).score(criterion)
+        return [[score(self.parts[s]) for s in self.folds[k]] for k in (i, j)]
 
     def inner(self, alphas: np.ndarray, ratios: np.ndarray, criterion: str, run: Run) -> list[Array]:
         """Mean score over the inner validation segments of every fold, each (n_alphas, n_channels)."""

@@ -138,7 +138,7 @@ class TRF:
         if self.train is None:
             raise ValueError("patterns: the model carries no training data (it was imported). Fit it with `trf.fit`.")
         xp = array_namespace(self.weights)
-        scatter, _ = self.train.centred()
+        scatter = self.train.about_means[0]
         dead = xp.any(xp.isnan(self.weights), axis=(0, 1))
         flat = xp.reshape(xp.where(dead, xp.zeros_like(self.weights), self.weights), (scatter.shape[0], -1))
         with_outputs = scatter @ flat
@@ -243,7 +243,7 @@ def fit(
     with workers(1, len(layout.feature)):
         lagged = summing.total(recording.moments(i, 0, n) for i, n in enumerate(trials.lengths))
         path = ridge.Ridge(layout, alpha_units).path(layout.project(lagged, xp), len(trials.x), overall, ratios)
-        solution = path.solutions
+        solution = path.at(np.zeros(1, int)).weights
     weights = trials.without_dead(layout.weights(solution, xp))
     return TRF(
         weights,

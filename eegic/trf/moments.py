@@ -6,9 +6,9 @@ Samples are read once; their number does not enter anything that comes after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any
 
@@ -18,6 +18,7 @@ from array_api_compat import array_namespace
 from eegic.trf import lags as lagging
 
 Array = Any
+FLAT = 1e-13  # a variance below this share of the mean square is rounding
 _BLOCK_BYTES = 1_000_000  # a block of the lagged design stays near the processor
 
 
@@ -43,19 +44,43 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """What of `Moments` depends on some columns: their ``x``, columns of ``xx``, rows of ``xy``, and ``features``."""
+    """What of `Moments` depends on some columns: their ``x``, columns of ``xx``, rows of ``xy``, and ``features``.
+
+    Several of one size can be stacked along a first axis.
+    """
 
     x: Array
     xx: Array
     xy: Array
     features: Array
 
+    def select(self, rows: np.ndarray, columns: np.ndarray, features: np.ndarray) -> Patch:
+        """What depends on some of these columns, with some of all columns, these among them, as rows of ``xx``."""
+        if len(columns) == self.x.shape[-1]:
+            return self
+        xp, device = array_namespace(self.x), self.x.device
+        rows, columns, features = (xp.asarray(index, device=device) for index in (rows, columns, features))
+        return Patch(
+            xp.take(self.x, columns, axis=-1),
+            xp.take(xp.take(self.xx, rows, axis=-2), columns, axis=-1),
+            xp.take(self.xy, columns, axis=-2),
+            xp.take(self.features, features, axis=-1),
+        )
+
+    @classmethod
+    def stack(cls, patches: Sequence[Patch]) -> Patch:
+        """Several of one size along a new first axis."""
+        xp = array_namespace(patches[0].x)
+        return cls(*(xp.stack(several) for several in zip(*(vars(patch).values() for patch in patches), strict=True)))
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Sums over the samples of one stretch of recording, about `origin`.
 
-    ``n_columns`` is ``n_features * n_lags`` for the plain lagged design, fewer after `project`.
+    ``n_columns`` is ``n_features * n_lags`` for the plain lagged design, fewer after `project`. After `put`, what
+    belongs to the design (``x``, ``xx``, ``xy``, ``features``) may have a first axis of variants, and everything
+    computed from it has too.
 
     Attributes
     ----------
@@ -127,29 +152,39 @@ class Moments:
         """What of these moments depends on some of the columns."""
         return Patch(self.x[columns], self.xx[:, columns], self.xy[columns], self.features[:, features])
 
-    def put(self, columns: slice, features: slice, patch: Patch) -> Moments:
-        """These moments with what depends on some of the columns replaced."""
-        xp = array_namespace(self.x)
-        x, xx, xy, sums = (xp.asarray(a, copy=True) for a in (self.x, self.xx, self.xy, self.features))
-        x[columns], xy[columns], sums[:, features] = patch.x, patch.xy, patch.features
-        xx[columns, :], xx[:, columns] = patch.xx.T, patch.xx
-        return replace(self, x=x, xx=xx, xy=xy, features=sums)
+    def put(self, patch: Patch) -> Moments:
+        """These moments with what depends on the last columns replaced, in one variant or in several stacked ones."""
+        n_kept = self.x.shape[0] - patch.x.shape[-1]
+        n_features, variants = self.features.shape[1] - patch.features.shape[-1], patch.x.shape[:-1]
+        xp, kind = array_namespace(self.x), {"dtype": self.x.dtype, "device": self.x.device}
+        x, xx, xy, features = (
+            xp.empty((*variants, *a.shape), **kind) for a in (self.x, self.xx, self.xy, self.features)
+        )
+        x[..., :n_kept], x[..., n_kept:] = self.x[:n_kept], patch.x
+        xx[..., :n_kept, :n_kept], xx[..., :, n_kept:] = self.xx[:n_kept, :n_kept], patch.xx
+        xx[..., n_kept:, :n_kept] = xp.matrix_transpose(patch.xx[..., :n_kept, :])
+        xy[..., :n_kept, :], xy[..., n_kept:, :] = self.xy[:n_kept], patch.xy
+        features[..., :n_features], features[..., n_features:] = self.features[:, :n_features], patch.features
+        return replace(self, x=x, xx=xx, xy=xy, features=features)
 
-    def centred(self) -> tuple[Array, Array]:
-        """Scatter of the design and its products with the outputs, about their means."""
-        scatter = self.xx - self.x[:, None] * (self.x / self.n)
-        return scatter, self.xy - self.x[:, None] * (self.y / self.n)
+    @cached_property
+    def about_means(self) -> tuple[Array, Array, Array]:
+        """Scatter of the design, its products with the outputs, and squares of the outputs (NaN for flat ones)."""
+        xp, sums = array_namespace(self.x), self.x[..., :, None]
+        squares = self.yy - self.y**2 / self.n
+        squares = xp.where(squares > FLAT * self.yy, squares, xp.full_like(squares, xp.nan))
+        return self.xx - sums * (self.x / self.n)[..., None, :], self.xy - sums * (self.y / self.n), squares
 
     def feature_sd(self) -> Array:
         """Standard deviation of every feature without lags, shape (n_features,)."""
         xp = array_namespace(self.x)
-        mean, square = self.features[0] / self.n, self.features[1] / self.n
+        mean, square = self.features[..., 0, :] / self.n, self.features[..., 1, :] / self.n
         return xp.sqrt(xp.clip(square - mean**2, 0.0, None))
 
     def feature_size(self) -> Array:
         """Root mean square of every feature about zero, shape (n_features,): what its rounding errors scale with."""
         xp = array_namespace(self.x)
-        mean, square = self.features[0] / self.n, self.features[1] / self.n
+        mean, square = self.features[..., 0, :] / self.n, self.features[..., 1, :] / self.n
         return xp.sqrt(square + 2 * mean * self.origin.x + self.origin.x**2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ ALPHA_UNITS: dict[str, Callable[[int, int, float], float]] = {
     "absolute": lambda n_samples, n_trials, sfreq: 1.0,
 }
 _SINGULAR = 1e-12  # of the largest eigenvalue
+_EQUAL = 3e-6  # relative difference of eigenvalues below which two shrinkages are their mean to 1e-11
 
 
 def check_alphas(alphas: object) -> np.ndarray:
@@ -78,37 +79,62 @@ class Ridge:
             Alpha of each band as a multiple of `alphas`.
         """
         xp = array_namespace(train.x)
-        scatter, cross = train.centred()
-        scale = self._scale(train, ratios, xp)
-        if scale is not None:
-            scatter, cross = scatter / (scale[:, None] * scale), cross / scale[:, None]
+        scatter, cross, scale = self._standardised(train, ratios)
         values, vectors = xp.linalg.eigh(scatter)
         values = xp.clip(values, 0.0, None)
-        absolute = alphas * ALPHA_UNITS[self.units](train.n, n_trials, self.design.sfreq)
-        _check_condition(float(values[0]), float(values[-1]), float(absolute[0]))
+        absolute = self._absolute(alphas, train, n_trials)
+        _check_condition(values, float(absolute[0]), xp)
         return Path(
             train,
-            basis=vectors if scale is None else vectors / scale[:, None],
-            rotated=vectors.T @ cross,
-            shrinkage=1 / (values[:, None] + xp.asarray(absolute, device=train.x.device)),
+            basis=vectors / scale[..., :, None],
+            rotated=xp.matrix_transpose(vectors) @ cross,
+            values=values,
+            alphas=xp.asarray(absolute, device=train.x.device),
         )
 
-    def _scale(self, train: Moments, ratios: np.ndarray, xp: Any) -> Array | None:
-        """What each column is divided by, shape (n_columns,), or None for nothing."""
-        if self.units != "relative" and (ratios == 1).all():
-            return None
-        device = train.x.device
+    def solve(self, train: Moments, n_trials: int, alphas: np.ndarray) -> Solution:
+        """Fit one alpha to each of several stacked training sets; cheaper than a path, and does not look for faults.
+
+        Parameters
+        ----------
+        train : Moments
+            Variants stacked along a first axis.
+        n_trials : int
+            How many trials they sum.
+        alphas : ndarray, shape (n_stacked,)
+            Positive, in the units of this model, the same for every band.
+        """
+        xp = array_namespace(train.x)
+        scatter, cross, scale = self._standardised(train, np.ones(self.design.n_bands))
+        absolute = xp.asarray(self._absolute(alphas, train, n_trials), device=train.x.device)
+        penalty = absolute[:, None, None] * xp.eye(scatter.shape[-1], device=train.x.device)
+        return Solution(train, xp.linalg.solve(scatter + penalty, cross) / scale[..., :, None])
+
+    def _absolute(self, alphas: np.ndarray, train: Moments, n_trials: int) -> np.ndarray:
+        """Alphas on the sum scale."""
+        return alphas * ALPHA_UNITS[self.units](train.n, n_trials, self.design.sfreq)
+
+    def _standardised(self, train: Moments, ratios: np.ndarray) -> tuple[Array, Array, Array]:
+        """Scatter and products with the outputs of columns divided by their scale, and that scale (..., n_columns)."""
+        scatter, cross, _ = train.about_means
+        scale = self._scale(train, ratios)
+        return scatter / (scale[..., :, None] * scale[..., None, :]), cross / scale[..., :, None], scale
+
+    def _scale(self, train: Moments, ratios: np.ndarray) -> Array:
+        """What each column is divided by, shape (..., n_columns)."""
+        xp, device = array_namespace(train.x), train.x.device
         per_feature = xp.ones((self.design.n_features,), dtype=xp.float64, device=device)
         if self.units == "relative":
             per_feature = train.feature_sd()
-            constant = [int(f) for f in xp.nonzero(per_feature <= 1e-12 * train.feature_size())[0]]
-            if constant:
+            still = per_feature <= 1e-12 * train.feature_size()
+            if bool(xp.any(still)):
+                constant = sorted({int(f) for f in xp.nonzero(still)[-1]})
                 raise ValueError(
                     f"Inputs {constant} (features of x, or channels of y for a backward model) are constant in a "
                     "training set, so nothing can be said of them. Drop them, or use fewer folds."
                 )
         per_feature = per_feature * xp.asarray(np.sqrt(ratios[self.design.band]), device=device)
-        return xp.take(per_feature, xp.asarray(self.design.feature, device=device), axis=0)
+        return xp.take(per_feature, xp.asarray(self.design.feature, device=device), axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,79 +145,145 @@ class Path:
     ----------
     train : Moments
         What was fitted.
-    basis : array, shape (n_columns, n_columns)
+    basis : array, shape (..., n_columns, n_columns)
         Eigenvectors of the training scatter, for columns as they are (not standardised).
-    rotated : array, shape (n_columns, n_channels)
+    rotated : array, shape (..., n_columns, n_channels)
         Products with the outputs, in that basis.
-    shrinkage : array, shape (n_columns, n_alphas)
-        One over eigenvalue plus alpha.
+    values : array, shape (..., n_columns)
+        Eigenvalues, ascending.
+    alphas : array, shape (n_alphas,)
+        On the sum scale, ascending.
     """
 
     train: Moments
     basis: Array
     rotated: Array
-    shrinkage: Array
+    values: Array
+    alphas: Array
 
     @cached_property
-    def coefficients(self) -> Array:
-        """Solutions in the basis, shape (n_columns, n_alphas * n_channels)."""
-        product = array_namespace(self.basis).einsum("ka,kc->kac", self.shrinkage, self.rotated)
-        return array_namespace(product).reshape(product, (product.shape[0], -1))
+    def shrinkage(self) -> Array:
+        """One over eigenvalue plus alpha, shape (..., n_columns, n_alphas)."""
+        return 1 / (self.values[..., :, None] + self.alphas)
 
-    @cached_property
-    def solutions(self) -> Array:
-        """Weights of the columns, shape (n_columns, n_alphas * n_channels)."""
-        return self.basis @ self.coefficients
-
-    @cached_property
-    def intercept(self) -> Array:
-        """Unpenalised intercepts about the origin of the moments, shape (n_alphas, n_channels)."""
-        return (self.train.y - self._product(self.train.x[:, None])) / self.train.n
-
-    def at(self, position: np.ndarray) -> Path:
-        """The path at one alpha, shape (1,), or at one alpha for each channel, shape (n_channels,)."""
+    def at(self, position: np.ndarray) -> Solution:
+        """The solution at one alpha, `position` of shape (..., 1), or at one for each channel, (..., n_channels)."""
         xp = array_namespace(self.basis)
-        chosen = xp.take(self.shrinkage, xp.asarray(position, device=self.basis.device), axis=1)
-        return replace(self, rotated=chosen * self.rotated, shrinkage=xp.ones_like(self.shrinkage[:, :1]))
+        alphas = xp.take(self.alphas, xp.asarray(position.reshape(-1), device=self.basis.device), axis=0)
+        alphas = xp.reshape(alphas, (*position.shape[:-1], 1, position.shape[-1]))
+        return Solution(self.train, self.basis @ (self.rotated / (self.values[..., :, None] + alphas)))
 
     def predict(self, test: Moments) -> Sums:
         """Sums of the predictions of every alpha on held-out moments."""
-        xp = array_namespace(self.basis)
-        n_alphas, n_channels = self.shrinkage.shape[1], self.rotated.shape[1]
-        # the test moments, turned into the basis, cost less than the weights where these are many
-        if 2 * self.basis.shape[0] < n_alphas * n_channels:
-            pp = _quadratic(self.basis.T @ test.xx @ self.basis, self.coefficients, xp)
-        else:
-            pp = _quadratic(test.xx, self.solutions, xp)
-        pp = xp.reshape(pp, (n_alphas, n_channels))
-        p = self._product(test.x[:, None])
-        py = self._product(test.xy)
-        intercept = self.intercept
-        return Sums(
-            test.n,
-            test.y,
-            test.yy,
-            p + test.n * intercept,
-            pp + 2 * intercept * p + test.n * intercept**2,
-            py + intercept * test.y,
+        p, py, of_train = (
+            self._products(columns) for columns in (test.x[..., :, None], test.xy, self.train.x[..., :, None])
         )
+        return _about_intercept(test, p, self._squares(test.xx), py, (self.train.y - of_train) / self.train.n)
 
-    def _product(self, columns: Array) -> Array:
-        """Sum over columns of weights times `columns` (n_columns, n_channels or 1), shape (n_alphas, n_channels)."""
-        return self.shrinkage.T @ ((self.basis.T @ columns) * self.rotated)
+    def r(self, test: Moments) -> Array:
+        """Correlation of the predictions of every alpha with the outputs of held-out moments; see `Sums.score`."""
+        xp = array_namespace(self.basis)
+        scatter, cross, y_scatter = test.about_means
+        squares = self._squares(scatter) * y_scatter
+        moving = (squares > 0) & ~xp.isnan(self.train.about_means[2])
+        r = self._products(cross) / xp.sqrt(xp.where(moving, squares, xp.ones_like(squares)))
+        return xp.where(moving, r, xp.full_like(r, xp.nan))
+
+    def _products(self, columns: Array) -> Array:
+        """Weights times `columns` (..., n_columns, n_channels or 1), summed, shape (..., n_alphas, n_channels)."""
+        turned = array_namespace(self.basis).matrix_transpose(self.basis) @ columns
+        return _by_alpha(self.shrinkage, turned * self.rotated)
+
+    def _squares(self, products: Array) -> Array:
+        """Weights on both sides of `products` (..., n_columns, n_columns), shape (..., n_alphas, n_channels).
+
+        With ``s = shrinkage[:, alpha]``, eigenvalues ``v`` and the products in the basis ``Q``, this is ``Σ_kl Q_kl r_k
+        r_l s_k s_l``. Since ``s_k s_l = (s_k - s_l) / (v_l - v_k)``, one product of `rotated` with ``N_kl = Q_kl /
+        (v_l - v_k)``, which is antisymmetric, serves every alpha: ``2 Σ_k s_k r_k (N r)_k``. Antisymmetry also lets the
+        same constant be taken from every ``s_k`` first, which keeps the digits. Where eigenvalues are equal, so are
+        shrinkages.
+        """
+        xp = array_namespace(self.basis)
+        turned = xp.matrix_transpose(self.basis) @ products @ self.basis
+        same, inverse = self._gaps
+        if same is None:
+            alike = xp.linalg.diagonal(turned)[..., :, None] * self.rotated
+        else:
+            alike = (turned * same) @ self.rotated
+        turned *= inverse
+        squares = _by_alpha(self._twice_fall, self.rotated * (turned @ self.rotated))
+        squares += _by_alpha(self._square, self.rotated * alike)
+        return squares
+
+    @cached_property
+    def _gaps(self) -> tuple[Array | None, Array]:
+        """Which eigenvalues are equal (None: each to itself only), and one over the differences of the others."""
+        xp = array_namespace(self.values)
+        earlier, later = self.values[..., :, None], self.values[..., None, :]
+        sizes, difference = self.values + self.alphas[0], later - earlier
+        steps = self.values[..., 1:] - self.values[..., :-1]
+        if bool(xp.all(steps > _EQUAL * (sizes[..., 1:] + sizes[..., :-1]))):
+            own = xp.arange(self.values.shape[-1], device=self.values.device)
+            difference[..., own, own] = xp.inf
+            return None, 1 / difference
+        same = xp.abs(difference) <= _EQUAL * (sizes[..., :, None] + sizes[..., None, :])
+        return xp.astype(same, xp.float64), 1 / xp.where(same, xp.full_like(difference, xp.inf), difference)
+
+    @cached_property
+    def _twice_fall(self) -> Array:
+        """Twice the shrinkage beyond that of the largest eigenvalue, shape (..., n_columns, n_alphas)."""
+        last = self.values[..., -1:, None]
+        return 2 * (last - self.values[..., :, None]) * self.shrinkage / (last + self.alphas)
+
+    @cached_property
+    def _square(self) -> Array:
+        return self.shrinkage**2
 
 
-def _quadratic(square: Array, vectors: Array, xp: Any) -> Array:
-    """``v' square v`` of every column of `vectors`, with a quarter of the work saved by symmetry."""
-    half = square.shape[0] // 2
-    top, bottom = vectors[:half], vectors[half:]
-    above = xp.concat([square[:half, :half], 2 * square[:half, half:]], axis=1) @ vectors
-    below = square[half:, half:] @ bottom
-    return xp.einsum("ij,ij->j", top, above) + xp.einsum("ij,ij->j", bottom, below)
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Ridge solution at one alpha, or at one for each channel.
+
+    Attributes
+    ----------
+    train : Moments
+        What was fitted.
+    weights : array, shape (..., n_columns, n_channels)
+    """
+
+    train: Moments
+    weights: Array
+
+    def predict(self, test: Moments) -> Sums:
+        """Sums of the predictions on held-out moments, for one 'alpha'."""
+        xp = array_namespace(self.weights)
+        p, py, of_train = (
+            xp.sum(columns * self.weights, axis=-2)[..., None, :]
+            for columns in (test.x[..., :, None], test.xy, self.train.x[..., :, None])
+        )
+        pp = xp.sum((test.xx @ self.weights) * self.weights, axis=-2)[..., None, :]
+        return _about_intercept(test, p, pp, py, (self.train.y - of_train) / self.train.n)
 
 
-def _check_condition(smallest: float, largest: float, alpha: float) -> None:
-    if smallest + alpha > _SINGULAR * largest:
+def _about_intercept(test: Moments, p: Array, pp: Array, py: Array, intercept: Array) -> Sums:
+    """Sums of predictions with their intercepts (..., n_alphas, n_channels), from those without."""
+    return Sums(
+        test.n,
+        test.y,
+        test.yy,
+        p + test.n * intercept,
+        pp + 2 * intercept * p + test.n * intercept**2,
+        py + intercept * test.y,
+    )
+
+
+def _by_alpha(by_alpha: Array, by_channel: Array) -> Array:
+    """Sums over the first of two axes, shape (..., n_alphas, n_channels)."""
+    return array_namespace(by_alpha).matrix_transpose(by_alpha) @ by_channel
+
+
+def _check_condition(values: Array, alpha: float, xp: Any) -> None:
+    if bool(xp.all(values[..., 0] + alpha > _SINGULAR * values[..., -1])):
         return
     if alpha == 0:
         raise ValueError(

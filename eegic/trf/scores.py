@@ -7,9 +7,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from eegic.trf.moments import FLAT
+
 Array = Any
 METRICS = ("r", "r2", "mse")
-_FLAT = 1e-13  # a variance below this share of the mean square is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class Sums:
         Samples.
     y, yy : array, shape (n_channels,)
         Sums and sums of squares of the outputs.
-    p, pp, py : array, shape (n_alphas, n_channels)
+    p, pp, py : array, shape (..., n_alphas, n_channels)
         Sums of the predictions, their squares, and their products with the outputs.
     """
 
@@ -38,7 +39,7 @@ class Sums:
         return Sums(*(mine + theirs for mine, theirs in pairs))
 
     def score(self, metric: str) -> Array:
-        """Score of every alpha and channel, shape (n_alphas, n_channels); NaN where it is not defined.
+        """Score of every alpha and channel, shape (..., n_alphas, n_channels); NaN where it is not defined.
 
         Parameters
         ----------
@@ -47,13 +48,13 @@ class Sums:
         xp = array_namespace(self.p)
         nan = xp.asarray(float("nan"), dtype=xp.float64, device=self.p.device)
         y_scatter = self.yy - self.y**2 / self.n
-        alive = y_scatter > _FLAT * self.yy
+        alive = y_scatter > FLAT * self.yy
         safe = xp.where(alive, y_scatter, xp.ones_like(y_scatter))
         if metric != "r":
             error = xp.clip(self.yy - 2 * self.py + self.pp, 0.0, None)
             return xp.where(alive, error / self.n if metric == "mse" else 1 - error / safe, nan)
         p_scatter = self.pp - self.p**2 / self.n
-        moving = alive & (p_scatter > _FLAT * self.pp)
+        moving = alive & (p_scatter > FLAT * self.pp)
         product = xp.where(moving, p_scatter, xp.ones_like(p_scatter)) * safe
         return xp.where(moving, (self.py - self.p * self.y / self.n) / xp.sqrt(product), nan)
 

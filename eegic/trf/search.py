@@ -39,7 +39,7 @@ def choose(held: Held, grid: np.ndarray, criterion: str, per_channel: bool, run:
     for k in range(n_folds):
         exponents = _search(lambda candidate, k=k: _best(sign * inner(candidate)[k]), n_bands)  # type: ignore[misc]
         scores = inner(exponents)[k]
-        choices.append(Choice(_pick(sign * scores, per_channel), _ratios(exponents), scores))
+        choices.append(Choice(pick(sign * scores, per_channel), _ratios(exponents), scores))
     return choices
 
 
@@ -78,7 +78,7 @@ def _best(scores: Array) -> float:
     return float(xp.max(xp.where(xp.isnan(means), xp.full_like(means, -np.inf), means)))
 
 
-def _pick(scores: Array, per_channel: bool) -> np.ndarray:
+def pick(scores: Array, per_channel: bool) -> np.ndarray:
     """Index of the best alpha, shape () or (n_channels,); undefined channels follow the common choice."""
     table = to_numpy(scores)
     defined = ~np.isnan(table).any(axis=0)

@@ -11,7 +11,8 @@ from typing import Any
 
 from eegic import _checks
 
-Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterator[Any]]
+Run = Callable[..., Iterator[Any]]  # (function, arguments of each call, what they do: for the progress bar)
+_SOON = 2.0  # seconds after which a bar appears
 _SMALL = 512  # columns below which several BLAS threads get in each other's way, up to 25 times slower
 
 
@@ -26,7 +27,7 @@ def workers(n_jobs: int, n_columns: int, *, progress: bool = False) -> Iterator[
     n_columns : int
         Size of the matrices at hand; small ones, and those of several threads, get one BLAS thread each.
     progress : bool
-        Show a bar for each map.
+        Show a bar for each map that takes longer than two seconds, in a terminal.
     """
     n_threads = (os.cpu_count() or 1) if n_jobs == -1 else _checks.count("n_jobs", n_jobs)
     one_blas_thread = n_threads > 1 or n_columns < _SMALL
@@ -34,9 +35,11 @@ def workers(n_jobs: int, n_columns: int, *, progress: bool = False) -> Iterator[
     pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
     spread = map if pool is None else pool.map
 
-    def run(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    def run(
+        function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], what: str = "cross-validation"
+    ) -> Iterator[Any]:
         results = spread(lambda given: function(*given), arguments)
-        return _shown(results, len(arguments)) if progress else results
+        return _shown(results, len(arguments), what) if progress else results
 
     try:
         with limit:
@@ -46,10 +49,10 @@ def workers(n_jobs: int, n_columns: int, *, progress: bool = False) -> Iterator[
             pool.shutdown(cancel_futures=True)
 
 
-def _shown(results: Iterator[Any], n_results: int) -> Iterator[Any]:
+def _shown(results: Iterator[Any], n_results: int, what: str) -> Iterator[Any]:
     from tqdm import tqdm
 
-    return iter(tqdm(results, total=n_results, desc="cross-validation", leave=False))
+    return iter(tqdm(results, total=n_results, desc=what, leave=False, delay=_SOON, disable=None))
 
 
 @cache

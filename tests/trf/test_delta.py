@@ -305,5 +305,5 @@ def test_values_that_follow_the_baseline_at_events_are_named(rng):
 def test_patches_that_would_fill_the_memory_are_computed_anew(rng, monkeypatch):
     data = study(rng)
     plain = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0)
-    monkeypatch.setattr("eegic.trf.delta._MOST", 0)
+    monkeypatch.setattr("eegic.trf.exchange._MOST", 0)
     np.testing.assert_array_equal(trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0).null, plain.null)
