@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eegic import __version__, _files, datasets, stats, trf, viz
+from eegic import __version__, _files, datasets, stats, viz
+from eegic.results import Tracking
 from eegic.series import FeatureSeries
+from eegic.tracking import cortical_tracking
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from eegic.eeg import Participant
@@ -25,27 +26,6 @@ SFREQ = 64.0
 MODEL = {"tmin": 0.0, "tmax": 0.4, "alphas": tuple(float(a) for a in np.logspace(-3, 3, 7)), "n_folds": 4}
 N_NULL = 199
 _SHOWN = 8.0  # seconds of music in the figure
-
-
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """What surprisal adds for one participant.
-
-    Attributes
-    ----------
-    delta : DeltaR
-        Full model (envelope, onsets, surprisal) against the reduced one (envelope, onsets), and its null.
-    sd : ndarray, shape (3,)
-        Standard deviation of envelope, onsets and surprisal over all trials; kernels times it are volts per SD.
-    """
-
-    delta: trf.DeltaR
-    sd: np.ndarray
-
-    @property
-    def kernels(self) -> np.ndarray:
-        """Kernels of the full model, mean over folds, in volts per SD, shape (3, n_lags, n_channels)."""
-        return np.asarray(self.delta.full.weights.mean(axis=0) * self.sd[:, None, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +44,10 @@ class Together:
     null: np.ndarray
 
     @classmethod
-    def of(cls, fitted: dict[str, Fitted]) -> Together:
+    def of(cls, results: dict[str, Tracking]) -> Together:
         """Average over participants."""
-        deltas = [one.delta for one in fitted.values()]
-        return cls(np.mean([d.gain for d in deltas], axis=0), np.mean([d.null for d in deltas], axis=0))
+        gains, nulls = ([getattr(one, what)[0] for one in results.values()] for what in ("gain", "null"))
+        return cls(np.mean(gains, axis=0), np.mean(nulls, axis=0))
 
     @property
     def corrected(self) -> np.ndarray:
@@ -87,7 +67,7 @@ class Together:
 
 def run(
     out: Path, *, n_participants: int, duration: float, effect: float, seed: int, say: Callable[[str], None]
-) -> dict[str, Fitted]:
+) -> dict[str, Tracking]:
     """Simulate a study, analyse it and write everything to the folder `out`.
 
     Parameters
@@ -105,9 +85,10 @@ def run(
 
     Returns
     -------
-    dict of str to Fitted
+    dict of str to Tracking
         By participant.
     """
+    import pandas as pd
     from tqdm import tqdm
 
     replaces = _open(out)
@@ -122,19 +103,21 @@ def run(
         series.save(out / "features" / f"{name}.npz")
     say(f"3. Temporal response functions with and without surprisal, and {N_NULL} surrogates that exchange it")
     people = tqdm(study.participants, desc="Fitting", unit="participant", disable=None)
-    fitted = {person.name: fit(person, features, seed) for person in people}
-    for name, table in (("scores.tsv", scores(study, fitted)), ("gains.tsv", gains(study, fitted))):
+    results = {person.name: track(person, study, seed) for person in people}
+    for name, result in results.items():
+        result.save(out / "results" / f"{name}.npz")
+    for name, by in (("scores.tsv", "trial"), ("gains.tsv", "channel")):
         with _files.replacing(out / name) as draft:
-            table.to_csv(draft, sep="\t", index=False)
+            pd.concat([one.to_frame(by) for one in results.values()]).to_csv(draft, sep="\t", index=False)
     with _files.replacing(out / "demo.png") as draft:
-        figure(study, features, fitted).savefig(draft, dpi=150)
+        figure(study, features, results).savefig(draft, dpi=150)
     settings = {"effect": effect, "seed": seed, "duration": duration, "participants": n_participants}
     with _files.replacing(out / "settings.json") as draft:
         draft.write_text(json.dumps({**settings, "eegic": __version__}, indent=2) + "\n", encoding="utf-8")
-    _report(fitted, effect, out, say)
+    _report(results, effect, out, say)
     if replaces:
         say(f"An earlier demo in {out} was replaced.")
-    return fitted
+    return results
 
 
 def _open(out: Path) -> bool:
@@ -153,55 +136,25 @@ def _features(study: datasets.Study, name: str) -> FeatureSeries:
     return study.envelopes[name].stack(study.onsets[name], study.surprisal[name])
 
 
-def fit(person: Participant, features: dict[str, FeatureSeries], seed: int) -> Fitted:
+def track(person: Participant, study: datasets.Study, seed: int) -> Tracking:
     """Measure what surprisal adds to envelope and onsets for one participant."""
-    x = [features[stimulus].values for stimulus in person.stimuli]
-    baseline, added = [trial[:, :2] for trial in x], [trial[:, 2:] for trial in x]
-    options = {**MODEL, "groups": person.stimuli, "masks": person.masks, "n_null": N_NULL, "n_jobs": -1, "rng": seed}
+    baseline = {name: [study.envelopes[name], study.onsets[name]] for name in study.stimuli}
     with warnings.catch_warnings():
         # scores hardly change at weak penalties, so the weakest is as good a choice as its neighbours
         warnings.filterwarnings("ignore", "The chosen alpha sits at the edge")
-        delta = trf.delta_r(baseline, added, person.eeg, person.sfreq, **options)
-    return Fitted(delta, np.concatenate(x).std(axis=0))
+        return cortical_tracking(
+            person, baseline, study.surprisal, **MODEL, n_null=N_NULL, n_jobs=-1, rng=seed, progress=False
+        )
 
 
-def scores(study: datasets.Study, fitted: dict[str, Fitted]) -> pd.DataFrame:
-    """One row per participant, trial and channel."""
-    import pandas as pd
-
-    rows = []
-    for person in study.participants:
-        delta = fitted[person.name].delta
-        index = pd.MultiIndex.from_product([range(len(person.trials)), person.ch_names], names=["trial", "channel"])
-        columns = {"r_reduced": delta.r_reduced, "r_full": delta.r_full, "delta_r_raw": delta.delta_r}
-        frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index).reset_index()
-        frame.insert(0, "participant", person.name)
-        frame.insert(2, "stimulus", np.asarray(person.stimuli)[frame["trial"]])
-        rows.append(frame)
-    return pd.concat(rows, ignore_index=True)
-
-
-def gains(study: datasets.Study, fitted: dict[str, Fitted]) -> pd.DataFrame:
-    """One row per participant and channel: gain, its null, and p-values."""
-    import pandas as pd
-
-    rows = []
-    for person in study.participants:
-        d = fitted[person.name].delta
-        columns = {"delta_r_raw": d.gain, "null_mean": d.null.mean(axis=0), "delta_r": d.corrected, "p": d.p}
-        frame = pd.DataFrame({"participant": person.name, "channel": person.ch_names, **columns, "p_maxt": d.p_maxt})
-        rows.append(frame)
-    return pd.concat(rows, ignore_index=True)
-
-
-def figure(study: datasets.Study, features: dict[str, FeatureSeries], fitted: dict[str, Fitted]) -> Figure:
+def figure(study: datasets.Study, features: dict[str, FeatureSeries], results: dict[str, Tracking]) -> Figure:
     """What was heard, how the EEG follows it, and where surprisal adds to the prediction."""
     import matplotlib.pyplot as plt
 
     info = study.participants[0].info
     channel = int(np.argmax(study.truth.topographies.mean(axis=0)))
-    kernels = np.stack([models.kernels[:, :, channel] for models in fitted.values()])
-    sd = np.mean([models.sd for models in fitted.values()], axis=0)
+    kernels = np.stack([one.kernels["surprisal"][:, :, channel] for one in results.values()])
+    sd = np.concatenate([features[name].values for name in study.stimuli]).std(axis=0)
     true = np.mean([kernel[:, :, channel] for kernel in study.truth.kernels.values()], axis=0)
     panels = plt.figure(figsize=(11, 6), layout="constrained")
     grid = panels.add_gridspec(2, 3, height_ratios=[1, 1.25])
@@ -211,24 +164,24 @@ def figure(study: datasets.Study, features: dict[str, FeatureSeries], fitted: di
     viz.plot_features(features[study.stimuli[0]], tmax=_SHOWN, axes=heard)
     heard.set_title(f"What was heard: the first {_SHOWN:g} s of {study.stimuli[0]}", loc="left")
     viz.plot_trf(
-        fitted[study.participants[0].name].delta.full.times,
+        next(iter(results.values())).lags,
         {"envelope": kernels[:, 0], "surprisal": kernels[:, 2]},
         truth={"envelope": true[0] * sd[0], "surprisal": true[1] * sd[2]},
         unit="µV per SD",
         axes=course,
     )
     course.set_title(f"How the EEG follows ({info['ch_names'][channel]})", loc="left")
-    r = np.mean([models.delta.r_reduced.mean(axis=0) for models in fitted.values()], axis=0)
+    r = np.mean([one.r_reduced.mean(axis=0) for one in results.values()], axis=0)
     viz.plot_topography(r, info, label="held-out r", axes=before, title="Envelope and onsets")
-    group = Together.of(fitted)
+    group = Together.of(results)
     title = "What surprisal adds (o: p < .05)"
     viz.plot_topography(group.corrected, info, label="corrected Δr", mask=group.p_maxt < 0.05, axes=gain, title=title)
     return panels
 
 
-def _report(fitted: dict[str, Fitted], effect: float, out: Path, say: Callable[[str], None]) -> None:
-    group = Together.of(fitted)
-    rows = {name: (m.delta.r_reduced, m.delta.gain, m.delta.corrected, m.delta.p_mean) for name, m in fitted.items()}
+def _report(results: dict[str, Tracking], effect: float, out: Path, say: Callable[[str], None]) -> None:
+    group = Together.of(results)
+    rows = {name: (one.r_reduced, one.gain[0], one.corrected[0], one.p_mean[0]) for name, one in results.items()}
     reduced = np.array([row[0].mean() for row in rows.values()])
     rows["together"] = (reduced, group.gain, group.corrected, group.p_mean)
     say("")
@@ -249,6 +202,7 @@ def _report(fitted: dict[str, Fitted], effect: float, out: Path, say: Callable[[
         ("Figure", "demo.png", ""),
         ("Scores", "scores.tsv", "held-out r: one row per participant, trial and channel"),
         ("Gains", "gains.tsv", "Δr, its null and p-values: one row per participant and channel"),
+        ("Results", "results/", "everything about each participant; eegic.Tracking.load reads them"),
         ("Settings", "settings.json", "what was asked, and the version of eegic"),
         ("Features", "features/", "one FeatureSeries per melody; FeatureSeries.load reads them"),
         ("Sounds", "sounds/", ""),

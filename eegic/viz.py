@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks
+from eegic.results import Tracking
 from eegic.series import FeatureSeries
+from eegic.trf.scores import mean_defined
 
 if TYPE_CHECKING:
     import mne
@@ -66,9 +68,11 @@ def plot_features(
 
 
 def plot_trf(
-    times: Sequence[float] | np.ndarray,
-    kernels: Mapping[str, np.ndarray],
+    times: Tracking | Sequence[float] | np.ndarray,
+    kernels: Mapping[str, np.ndarray] | None = None,
     *,
+    model: str | None = None,
+    channel: str | None = None,
     truth: Mapping[str, np.ndarray] | None = None,
     unit: str = "µV",
     axes: Axes | None = None,
@@ -77,11 +81,14 @@ def plot_trf(
 
     Parameters
     ----------
-    times : array_like, shape (n_lags,)
-        Lags in seconds; positive means the EEG follows the sound.
+    times : Tracking, or array_like of shape (n_lags,)
+        A result, of which the kernels of every feature of a model are drawn at one channel, in µV per standard
+        deviation of the feature; or lags in seconds (positive means the EEG follows the sound).
     kernels : dict of str to ndarray, each of shape (n_lags,) or (n_repeats, n_lags)
-        Volts, one entry per feature, scaled to one standard deviation of the feature or whatever `unit` says; repeats
-        (participants, folds) are drawn as their mean with a band of one standard error.
+        With lags: volts, one entry per feature, scaled to one standard deviation of the feature or whatever `unit`
+        says; repeats (participants, folds) are drawn as their mean with a band of one standard error.
+    model, channel : str, optional
+        With a result: by default its first model, and the channel that this model predicts best.
     truth : dict of str to ndarray, each of shape (n_lags,), optional
         Known kernels of features in `kernels`, drawn thin and dotted.
     unit : str
@@ -92,6 +99,11 @@ def plot_trf(
     -------
     matplotlib Figure
     """
+    title = None
+    if isinstance(times, Tracking):
+        title, unit, times, kernels = _of_result(times, kernels, model, channel)
+    elif model is not None or channel is not None:
+        raise ValueError("model, channel: they choose from a Tracking; kernels of arrays are drawn as they are.")
     lags = 1000 * _checks.real_array("times", times, 1, axes="(n_lags,)")
     if not len(lags):
         raise ValueError("times: expected at least one lag in seconds, got none.")
@@ -114,13 +126,69 @@ def plot_trf(
         axes.plot([], [], color="k", linestyle=":", linewidth=1.4, label="truth")
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axes.set(xlabel="Lag: EEG after sound (ms)", ylabel=f"Weight ({unit})", xlim=(lags[0], lags[-1]))
+    if title:
+        axes.set_title(title)
     axes.legend(frameon=False, fontsize="small")
     return _finished(axes)
 
 
+def plot_null(result: Tracking, *, model: str | None = None, axes: Axes | None = None) -> Figure:
+    """Draw the gain in r, mean over channels, beside what it would be by chance.
+
+    Parameters
+    ----------
+    result : Tracking
+    model : str, optional
+        By default every model, one below the other.
+    axes : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    _check_result("plot_null", result)
+    names = list(result.models) if model is None else [_checks.one_of("model", model, result.models)]
+    rows = [list(result.models).index(name) for name in names]
+    axes = _axes(axes, (6.4, 1.4 + 0.9 * len(rows)))
+    null, gain = np.nanmean(result.null[rows], axis=2), np.nanmean(result.gain[rows], axis=1)
+    low, high = min(null.min(), gain.min(), 0.0), max(null.max(), gain.max(), 0.0)
+    bins = np.linspace(low, high, 41)
+    for level, (row, chance, observed) in enumerate(zip(rows, null, gain, strict=True)):
+        count, _ = np.histogram(chance, bins)
+        height = 0.8 * count / count.max()
+        axes.bar(bins[:-1], height, np.diff(bins), bottom=-level, align="edge", color="0.75", linewidth=0)
+        axes.plot([chance.mean()] * 2, [-level, 0.85 - level], color="0.35", linewidth=1.4, linestyle=LINES[1])
+        axes.plot([observed] * 2, [-level, 0.85 - level], color=COLOURS[0], linewidth=2.4)
+        side = "right" if observed > (low + high) / 2 else "left"
+        axes.annotate(
+            f"p = {result.p_mean[row]:.3g}",
+            (observed, 0.85 - level),
+            (-4 if side == "right" else 4, 0),
+            textcoords="offset points",
+            ha=side,
+            va="top",
+            fontsize="small",
+        )
+    for label, style in (
+        ("with the feature in its place", {"color": COLOURS[0], "linewidth": 2.4}),
+        (f"{result.null.shape[1]} surrogates", {"color": "0.75", "linewidth": 6}),
+        ("their mean", {"color": "0.35", "linewidth": 1.4, "linestyle": LINES[1]}),
+    ):
+        axes.plot([], [], label=label, **style)
+    axes.axvline(0, color="k", linewidth=0.8, zorder=0)
+    axes.set(
+        xlabel="Δr, mean over channels",
+        yticks=[-level for level in range(len(names))],
+        yticklabels=names,
+        ylim=(-len(names) + 0.9, 1.35),
+    )
+    axes.legend(loc="upper center", ncols=3, frameon=False, fontsize="small", borderaxespad=0.2)
+    return _finished(axes)
+
+
 def plot_topography(
-    values: Sequence[float] | np.ndarray,
-    info: mne.Info,
+    values: Tracking | Sequence[float] | np.ndarray,
+    info: mne.Info | None = None,
     *,
     label: str = "r",
     mask: np.ndarray | None = None,
@@ -132,9 +200,10 @@ def plot_topography(
 
     Parameters
     ----------
-    values : array_like, shape (n_channels,)
-        NaN marks missing channels. They, and those in ``info["bads"]``, are crossed out, not interpolated over, and
-        without influence on the colours.
+    values : Tracking, or array_like of shape (n_channels,)
+        A result: the corrected gain of every model on one scale, channels with ``p_maxt < 0.05`` marked; the other
+        arguments, but `limit`, have then no place. Or one value per channel. NaN marks missing channels. They, and
+        those in ``info["bads"]``, are crossed out, not interpolated over, and without influence on the colours.
     info : mne.Info
         Names, positions and bad channels of the `values`, e.g. ``participant.info``.
     label : str
@@ -152,6 +221,15 @@ def plot_topography(
     """
     import mne
 
+    if isinstance(values, Tracking):
+        if not (info is None and mask is None and title is None and axes is None):
+            raise ValueError(
+                "info, mask, title, axes: a Tracking brings its own, a map for every model. For one map in given axes "
+                "pass its values, e.g. `result.corrected[0]`, and `result.info`."
+            )
+        return _gain_maps(values, limit)
+    if info is None:
+        raise TypeError("info: expected an mne.Info beside the values, e.g. `participant.info`.")
     values = _checks.real_array("values", values, 1, axes="(n_channels,)")
     if len(values) != len(info["ch_names"]):
         raise ValueError(f"values: expected one per channel ({len(info['ch_names'])}), got {len(values)}.")
@@ -183,6 +261,48 @@ def plot_topography(
     if title:
         axes.set_title(title)
     return axes.figure  # type: ignore[return-value]
+
+
+def _gain_maps(result: Tracking, limit: float | None) -> Figure:
+    """One map per model, on one scale."""
+    import matplotlib.pyplot as plt
+
+    corrected, names = result.corrected, list(result.models)
+    limit = float(np.nanmax(np.abs(corrected))) if limit is None else limit
+    n_columns = min(len(names), 4)
+    shape = (-(-len(names) // n_columns), n_columns)
+    figure, panels = plt.subplots(*shape, figsize=(3.4 * shape[1], 3.4 * shape[0]), squeeze=False, layout="constrained")
+    for panel in panels.flat[len(names) :]:
+        panel.set_axis_off()
+    for panel, name, values, p in zip(panels.flat, names, corrected, result.p_maxt, strict=False):
+        plot_topography(
+            values, result.info, label="corrected Δr", mask=p < 0.05, limit=limit or None, title=name, axes=panel
+        )
+    note = "marked: p < .05, corrected for channels" + (" and models" if len(names) > 1 else "")
+    figure.suptitle(f"{result.participant} ({note})", fontsize="medium")
+    return figure
+
+
+def _of_result(
+    result: Tracking, kernels: object, model: str | None, channel: str | None
+) -> tuple[str, str, np.ndarray, dict[str, np.ndarray]]:
+    """Title, unit, lags and kernels of one channel."""
+    if kernels is not None:
+        raise ValueError("kernels: a Tracking brings its own. Pass either.")
+    model = next(iter(result.models)) if model is None else _checks.one_of("model", model, result.models)
+    if channel is None:
+        channel = result.ch_names[int(np.nanargmax(mean_defined(result.r_full[list(result.models).index(model)])))]
+    at = result.ch_names.index(_checks.one_of("channel", channel, result.ch_names))
+    features = (*result.baseline, *result.models[model])
+    drawn = dict(zip(features, result.kernels[model][:, :, at], strict=True))
+    return f"{result.participant}, {channel}", "µV per SD", result.lags, drawn
+
+
+def _check_result(function: str, result: object) -> None:
+    if not isinstance(result, Tracking):
+        raise TypeError(
+            f"{function}: expected a Tracking, as `cortical_tracking` gives it, got {type(result).__name__}."
+        )
 
 
 def _check_series(series: Sequence[object]) -> None:

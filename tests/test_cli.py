@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import eegic
-from eegic import FeatureSeries, demo, read_audio
+from eegic import FeatureSeries, Tracking, demo, read_audio
 from eegic.cli import app, main
 
 
@@ -90,13 +90,13 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_simulated(t
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     lines = []
-    fitted = demo.run(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
-    return out, fitted, "\n".join(lines)
+    results = demo.run(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
+    return out, results, "\n".join(lines)
 
 
 def test_demo_writes_what_it_says(finished):
-    out, fitted, account = finished
-    for name in ("demo.png", "scores.tsv", "settings.json", "features/", "sounds/"):
+    out, results, account = finished
+    for name in ("demo.png", "scores.tsv", "gains.tsv", "results/", "settings.json", "features/", "sounds/"):
         assert (out / name).exists() and str(out / name) in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
     settings = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2, "eegic": eegic.__version__}
@@ -108,10 +108,11 @@ def test_demo_writes_what_it_says(finished):
     assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
     assert len(scores) == 2 * 8 * 32
-    mean = scores.groupby("participant")["delta_r_raw"].mean()
-    for name, models in fitted.items():
-        assert mean[name] == pytest.approx(models.delta.gain.mean())
-        assert f"{models.delta.corrected.mean():+.4f}" in account
+    mean = scores.groupby("participant")["delta_r"].mean()
+    for name, result in results.items():
+        assert mean[name] == pytest.approx(result.gain.mean())
+        assert f"{result.corrected.mean():+.4f}" in account
+        np.testing.assert_array_equal(Tracking.load(out / "results" / f"{name}.npz").null, result.null)
 
 
 def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_path):
@@ -123,11 +124,11 @@ def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_p
 
 
 def test_demo_is_the_same_again(finished, tmp_path):
-    out, fitted, _ = finished
+    out, results, _ = finished
     (tmp_path / "scores.tsv").write_text("of an earlier demo")
     lines = []
     again = demo.run(tmp_path, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
     assert f"An earlier demo in {tmp_path} was replaced." in lines
-    for name, models in fitted.items():
-        np.testing.assert_array_equal(models.delta.null, again[name].delta.null)
+    for name, result in results.items():
+        np.testing.assert_array_equal(result.null, again[name].null)
     assert (tmp_path / "scores.tsv").read_bytes() == (out / "scores.tsv").read_bytes()

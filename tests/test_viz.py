@@ -3,6 +3,7 @@
 import mne
 import numpy as np
 import pytest
+from handmade import tracked
 from matplotlib.figure import Figure
 
 import eegic as ei
@@ -149,3 +150,84 @@ def test_what_cannot_be_drawn_is_said(info):
     info["chs"][1]["loc"][:3] = info["chs"][0]["loc"][:3]
     with pytest.raises(ValueError, match="share one position"):
         ei.plot_topography(np.zeros(32), info)
+
+
+def test_gains_of_all_models_share_a_scale_and_mark_what_is_significant():
+    result = tracked()
+    figure = ei.plot_topography(result)
+    maps = [axes for axes in figure.axes if axes.images and axes.get_title()]
+    assert [axes.get_title() for axes in maps] == ["ic", "ic.npy"]
+    assert len({axes.images[-1].get_clim() for axes in maps}) == 1
+    assert maps[0].images[-1].get_clim()[1] == np.nanmax(np.abs(result.corrected))
+    for axes, p in zip(maps, result.p_maxt, strict=True):
+        crosses, marked = ([line for line in axes.lines if line.get_marker() == marker][-1] for marker in "xo")
+        assert len(crosses.get_xdata()) == 1, "Pz is bad"
+        assert len(marked.get_xdata()) == (p < 0.05).sum() > 0
+    assert {axes.get_ylabel() for axes in figure.axes} >= {"corrected Δr"}
+    assert figure.get_suptitle() == "Jörg (marked: p < .05, corrected for channels and models)"
+    assert ei.plot_topography(result, limit=0.5).axes[0].images[-1].get_clim() == (-0.5, 0.5)
+
+
+def test_kernels_of_a_result_are_those_of_its_best_channel():
+    import matplotlib.pyplot as plt
+
+    result = tracked()
+    best = np.nanargmax(result.r_full[0].mean(axis=0))
+    axes = ei.plot_trf(result).axes[0]
+    for line, kernel in zip(axes.lines, result.kernels["ic"][:, :, best], strict=False):
+        np.testing.assert_allclose(line.get_xdata(), 1000 * result.lags)
+        np.testing.assert_allclose(line.get_ydata(), 1e6 * kernel)
+    assert axes.get_title() == f"Jörg, {result.ch_names[best]}" and axes.get_ylabel() == "Weight (µV per SD)"
+    figure, axes = plt.subplots()
+    assert ei.plot_trf(result, model="ic.npy", channel="Oz", axes=axes) is figure
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), 1e6 * result.kernels["ic.npy"][1, :, 3])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["envelope", "noisy ic", "ic"]
+
+
+def test_the_null_stands_beside_the_gain():
+    import matplotlib.pyplot as plt
+
+    result = tracked()
+    axes = ei.plot_null(result).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ic", "ic.npy"]
+    assert axes.get_xlabel() == "Δr, mean over channels"
+    upright = [line for line in axes.lines if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1][:4]
+    for row, (centre, observed) in enumerate(zip(upright[::2], upright[1::2], strict=True)):
+        assert centre.get_xdata()[0] == pytest.approx(np.nanmean(result.null[row]))
+        assert observed.get_xdata()[0] == pytest.approx(np.nanmean(result.gain[row]))
+        assert axes.texts[row].get_text() == f"p = {result.p_mean[row]:.3g}"
+        heights = [bar.get_height() for bar in axes.patches[40 * row : 40 * (row + 1)]]
+        expected, _ = np.histogram(
+            np.nanmean(result.null[row], axis=1), [*(b.get_x() for b in axes.patches[:40]), np.inf]
+        )
+        np.testing.assert_allclose(heights, 0.8 * expected / expected.max())
+    figure, axes = plt.subplots(layout="constrained")
+    assert ei.plot_null(result, model="ic.npy", axes=axes) is figure
+    assert [text.get_text() for text in axes.texts] == [f"p = {result.p_mean[1]:.3g}"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda r: ei.plot_null(r.null), TypeError, "plot_null: expected a Tracking, .* got ndarray"),
+        (lambda r: ei.plot_null(r, model="IC"), ValueError, "model: expected one of 'ic', 'ic.npy', got 'IC'. Did you"),
+        (lambda r: ei.plot_trf(r, model="IC"), ValueError, "model: expected one of 'ic', 'ic.npy', got 'IC'. Did you"),
+        (lambda r: ei.plot_trf(r, channel="fz"), ValueError, "channel: expected one of 'Fz',.* Did you mean 'Fz'"),
+        (lambda r: ei.plot_trf(r, r.kernels), ValueError, "kernels: a Tracking brings its own"),
+        (
+            lambda r: ei.plot_trf(r.lags, r.kernels, model="ic"),
+            ValueError,
+            "model, channel: they choose from a Tracking",
+        ),
+        (
+            lambda r: ei.plot_trf(r, truth={"IC": r.lags}),
+            ValueError,
+            "truth: expected one of 'envelope', 'ic', got 'IC'",
+        ),
+        (lambda r: ei.plot_topography(r.corrected[0]), TypeError, "info: expected an mne.Info beside the values"),
+        (lambda r: ei.plot_topography(r, limit=-1.0), ValueError, "limit: expected a finite positive number"),
+    ],
+)
+def test_what_no_result_has_is_said(draw, error, message):
+    with pytest.raises(error, match=message):
+        draw(tracked())

@@ -56,11 +56,14 @@ class Participant:
         In the order of presentation.
     info : mne.Info
         Channel names, positions, bad channels and sampling rate.
+    history : tuple of str
+        What was done to the recording, in order: crops, filters, repairs.
     """
 
     name: str
     trials: tuple[Trial, ...]
     info: mne.Info
+    history: tuple[str, ...] = ()
 
     @property
     def sfreq(self) -> float:
@@ -122,6 +125,7 @@ class Participant:
         unit: str = "V",
         on_nan: str = "raise",
         name: str = "participant",
+        history: Sequence[str] = (),
     ) -> Participant:
         """Build a participant from one array per trial.
 
@@ -148,6 +152,8 @@ class Participant:
             samples out through the mask. A channel that is NaN throughout a trial must be named in `bads`.
         name : str
             Identity of the participant.
+        history : sequence of str
+            What was done to the recording before.
 
         Returns
         -------
@@ -198,7 +204,7 @@ class Participant:
             gaps = _gaps(array[:, keep], [info["ch_names"][k] for k in keep], f"{name}, trial {i}", on_nan)
             trials.append(_trial(array, stimuli[i], mask & ~gaps))
         _warn_if_not_volts(trials, keep, name)
-        return cls(name, tuple(trials), info)
+        return cls(name, tuple(trials), info, tuple(history))
 
     @classmethod
     def from_epochs(

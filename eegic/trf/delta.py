@@ -224,15 +224,15 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=None, bands=None, masks=masks, backward=False
     )
-    # blocks of time hold out a part of every sound, so sounds are grouped for the exchange only
-    together = groups if gap is None else None
-    split = folding.split(trials.lengths, layout, groups=together, n_folds=n_folds, gap=gap)
     unheard, n_lags = () if pseudo is None else pseudo, len(layout.lags)
     music = surrogates.split_features(
-        trials, n_baseline, groups, layout.sfreq, n_lags, null, conditional=conditional, unheard=unheard
+        trials, _names(n_baseline, models), groups, layout.sfreq, n_lags, null, conditional=conditional, unheard=unheard
     )
     guard = n_lags + round(_checks.positive("autocorrelation", autocorrelation, "seconds") * layout.sfreq)
     surrogates.check(null, music, trials, guard, accept_drift)
+    # blocks of time hold out a part of every sound, so sounds are grouped for the exchange only
+    together = groups if gap is None else None
+    split = folding.split(trials.lengths, layout, groups=together, n_folds=n_folds, gap=gap)
     draws = surrogates.draw(null, n_null, music, entropy)
     surrogates.warn_if_few(draws, music)
     _warn_if_plain(null, conditional, music)
@@ -255,19 +255,12 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
             searches.append(Search(held, own, grid, per_channel, None if refit_alpha else choices))
         r = exchange.held_out_r(searches, draws, run)
     without, reduced = to_numpy(reduced.r), replace(reduced, weights=trials.without_dead(reduced.weights))
-    results = {
-        name: DeltaR(
-            finished(full[name], trials),
-            reduced,
-            np.asarray(mean_defined(np.swapaxes(by_chance - without, 0, 1))),
-            music.explained[np.asarray(own) - n_baseline],
-            null,
-            conditional,
-            draws.exact,
-            entropy,
-        )
-        for (name, own), by_chance in zip(models.items(), r, strict=True)
-    }
+    results = {}
+    for (name, own), by_chance in zip(models.items(), r, strict=True):
+        gains = np.asarray(mean_defined(np.swapaxes(by_chance - without, 0, 1)))
+        explained = music.explained[np.asarray(own) - n_baseline]
+        model = finished(full[name], trials)
+        results[name] = DeltaR(model, reduced, gains, explained, null, conditional, draws.exact, entropy)
     return results if isinstance(added, Mapping) else results[""]
 
 
@@ -293,6 +286,15 @@ def _together(baseline: object, added: object) -> tuple[list[Array], int, dict[s
         models[name] = list(range(first, first + int(more[0].shape[1])))
         x = [designing.side_by_side(a, b) for a, b in zip(x, more, strict=True)]
     return x, n_baseline, models
+
+
+def _names(n_baseline: int, models: Mapping[str, Sequence[int]]) -> tuple[list[str], list[str]]:
+    """What messages call the features of the baseline and the added ones."""
+    added = []
+    for name, own in models.items():
+        numbered = [f"feature {k}" for k in range(len(own))]
+        added += numbered if not name else [repr(name)] if len(own) == 1 else [f"{one} of {name!r}" for one in numbered]
+    return [f"feature {k}" for k in range(n_baseline)], added
 
 
 def _warn_if_plain(scheme: str, conditional: bool, music: Music) -> None:

@@ -105,9 +105,7 @@ def _beside(*sides: Sequence[Array]) -> list[Array]:
 
     lengths = [[int(trial.shape[0]) for trial in side] for side in sides]
     if any(own != lengths[0] for own in lengths):
-        raise ValueError(
-            f"baseline, added: expected the same trials in all, got trials of {' and '.join(map(str, lengths))} samples."
-        )
+        raise ValueError(f"baseline, added: expected the same trials in all, got samples per trial {lengths}.")
     return [array_namespace(*parts).concat(parts, axis=1) for parts in zip(*sides, strict=True)]
 
 

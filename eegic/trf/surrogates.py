@@ -42,6 +42,8 @@ class Music:
     explained : ndarray, shape (n_added,)
         Share of the variance of each added feature that the lagged baseline explains (for ``events``: of its values,
         by the baseline at the same samples). In sample, so a long kernel and short sounds raise it.
+    names : sequence of str
+        What messages call the added features.
     """
 
     sounds: tuple[object, ...]
@@ -49,6 +51,7 @@ class Music:
     kept: list[np.ndarray]
     moved: list[np.ndarray]
     explained: np.ndarray
+    names: Sequence[str]
 
     @property
     def n_heard(self) -> int:
@@ -79,7 +82,7 @@ class Music:
 
 def split_features(
     trials: Trials,
-    n_baseline: int,
+    names: tuple[Sequence[str], Sequence[str]],
     groups: Sequence[object] | None,
     sfreq: float,
     n_lags: int,
@@ -93,8 +96,9 @@ def split_features(
     Parameters
     ----------
     trials : Trials
-        Features: `n_baseline` of the baseline, then the added ones.
-    n_baseline : int
+        Features: those of the baseline, then the added ones.
+    names : tuple of sequence of str
+        What messages call the features of the baseline, and the added ones.
     groups : sequence, shape (n_trials,), or None
         The sound of each trial; None makes each its own.
     sfreq : float
@@ -107,12 +111,12 @@ def split_features(
     unheard : sequence of (baseline, added)
         Features of sounds that nobody heard, each (n_times, n_features).
     """
-    labels = labels_of(groups, len(trials.x))
+    labels, n_baseline = labels_of(groups, len(trials.x)), len(names[0])
     sounds = tuple(sorted(set(labels), key=lambda label: (isinstance(label, str), label)))
     of_trial = np.array([sounds.index(label) for label in labels])
     x = [to_numpy(trial) for trial in trials.x]
     heard = [_one_version([x[i] for i in np.flatnonzero(of_trial == k)], name) for k, name in enumerate(sounds)]
-    _check_known([one[:, n_baseline:] for one in heard], sounds)
+    _check_known([one[:, n_baseline:] for one in heard], sounds, names[1])
     _warn_if_twins(heard, sounds)
     both = heard + [_unheard(i, pair, n_baseline, heard[0].shape[1], n_lags) for i, pair in enumerate(unheard)]
     baselines, added = [one[:, :n_baseline] for one in both], [one[:, n_baseline:] for one in both]
@@ -123,7 +127,7 @@ def split_features(
         explained, fitted = _explained(baselines, added, sfreq, n_lags)
         kept = fitted if conditional else kept
     moved = [np.nan_to_num(whole - part) for whole, part in zip(added, kept, strict=True)]
-    return Music(sounds, of_trial, [np.nan_to_num(part) for part in kept[: len(sounds)]], moved, explained)
+    return Music(sounds, of_trial, [np.nan_to_num(part) for part in kept[: len(sounds)]], moved, explained, names[1])
 
 
 def _one_version(versions: list[np.ndarray], sound: object) -> np.ndarray:
@@ -140,15 +144,15 @@ def _one_version(versions: list[np.ndarray], sound: object) -> np.ndarray:
     return longest
 
 
-def _check_known(added: list[np.ndarray], sounds: Sequence[object]) -> None:
+def _check_known(added: list[np.ndarray], sounds: Sequence[object], names: Sequence[str]) -> None:
     for one, sound in zip(added, sounds, strict=True):
         unknown = np.flatnonzero(np.isnan(one).all(axis=0))
         if len(unknown):
-            raise ValueError(f"added: feature {unknown[0]} is NaN throughout {sound!r}. Leave those trials out.")
+            raise ValueError(f"added: {names[unknown[0]]} is NaN throughout {sound!r}. Leave those trials out.")
     whole = np.concatenate(added)
     flat = np.flatnonzero(np.nanstd(whole, axis=0) <= 1e-12 * np.nanmax(np.abs(whole), axis=0))
     if len(flat):
-        raise ValueError(f"added: feature {flat[0]} is constant, so it can add nothing. Leave it out.")
+        raise ValueError(f"added: {names[flat[0]]} is constant, so it can add nothing. Leave it out.")
 
 
 def _warn_if_twins(heard: list[np.ndarray], sounds: Sequence[object]) -> None:
@@ -264,12 +268,12 @@ def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: b
     spent = np.flatnonzero(music.explained > _EXPLAINED)
     if scheme != "events" and len(spent):
         raise ValueError(
-            f"added: the baseline explains {100 * music.explained[spent[0]]:.1f} % of feature {spent[0]}, so there is "
-            "nothing left of it to test. Leave it out, or take a smaller baseline."
+            f"added: the baseline explains {100 * music.explained[spent[0]]:.1f} % of {music.names[spent[0]]}, so nothing "
+            "is left of it to test. Leave it out, or take a smaller baseline."
         )
     if scheme == "repair" and music.n_heard == 1:
         raise ValueError(
-            f"null: all {len(music.of_trial)} trials present one sound, so nothing can be exchanged between sounds. "
+            f"null: there is one sound ({len(music.of_trial)} trials), so nothing can be exchanged between sounds. "
             "Use null='pseudo' with features of music that was not played, or null='shift'; and hold out time, not "
             "trials (n_folds= and gap=)."
         )

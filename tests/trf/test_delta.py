@@ -33,7 +33,9 @@ def parts(baseline, added, groups=None, **kwargs):
     """Kept and moved parts of the added feature, as delta_r splits them."""
     x = [np.hstack(pair) for pair in zip(baseline, added, strict=True)]
     trials = check_trials(x, [t[:, :1] for t in x])
-    return surrogates.split_features(trials, 1, groups, SFREQ, 5, **{"scheme": "repair", "conditional": True, **kwargs})
+    return surrogates.split_features(
+        trials, (["a"], ["b"]), groups, SFREQ, 5, **{"scheme": "repair", "conditional": True, **kwargs}
+    )
 
 
 def gain(baseline, added, eeg, **options):
@@ -205,7 +207,7 @@ def test_plain_exchange_says_what_it_breaks(rng):
         ({"groups": ["a"] * 5, "same": True, "n_folds": 3, "gap": 0.5}, "one sound.*pseudo.*shift.*gap="),
         ({"groups": ["a", "a", "b", "c", "d"]}, "'a' have different features"),
         ({"constant": True}, "feature 0 is constant"),
-        ({"copy": True}, r"explains 100\.0 %.*nothing left"),
+        ({"copy": True}, r"explains 100\.0 %.*nothing is left"),
         ({"null": "pseudo"}, r"at least as many unheard sounds as heard ones \(5\), got 0"),
         (
             {"null": "pseudo", "pseudo": [(np.ones((9, 2)), np.ones((9, 1)))]},
