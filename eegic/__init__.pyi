@@ -3,10 +3,15 @@ from . import stats as stats
 from . import trf as trf
 from .audio import Audio as Audio
 from .audio import read_audio as read_audio
+from .derivatives import to_bids_derivative as to_bids_derivative
+from .eeg import Onsets as Onsets
 from .eeg import Pairs as Pairs
 from .eeg import Participant as Participant
 from .eeg import Trial as Trial
+from .eeg import find_onsets as find_onsets
 from .eeg import pair_features as pair_features
+from .eeg import read_bids as read_bids
+from .eeg import read_participant as read_participant
 from .features import envelope as envelope
 from .results import Tracking as Tracking
 from .series import FeatureSeries as FeatureSeries

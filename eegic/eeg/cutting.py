@@ -56,6 +56,7 @@ def cut(
     Participant
     """
     import mne
+    from tqdm import tqdm
 
     sfreq = float(raw.info["sfreq"])
     picks = mne.pick_types(raw.info, meg=False, eeg=True, exclude=())
@@ -72,15 +73,15 @@ def cut(
             "stimuli."
         )
     slack = 1 if tolerance is None else round(_checks.positive("tolerance", tolerance, "seconds") * sfreq)
-    history, eeg, masks = list(history), [], []
+    history, spans, masks = list(history), [], []
     for number, (onset, stimulus) in enumerate(zip(onsets, stimuli, strict=True)):
         where = f"{name}, trial {number} ({stimulus})"
         if stimulus not in durations:
             raise ValueError(f"{where}: no duration is given for this sound. Add it to `durations`.")
         wanted = round(_checks.positive(f"durations[{stimulus!r}]", durations[stimulus], "seconds") * sfreq)
-        first = round(onset * sfreq)
+        first = round(onset * sfreq) if np.isfinite(onset) else -1
         stop = min(first + wanted, raw.n_times)
-        if not (np.isfinite(onset) and 0 <= first < raw.n_times):
+        if not 0 <= first < raw.n_times:
             raise ValueError(
                 f"{where}: starts at {onset:.3f} s, outside the recording of {raw.n_times / sfreq:.3f} s. Onsets are "
                 "seconds from its first sample: subtract `raw.first_time` from those of annotations and events."
@@ -92,13 +93,14 @@ def cut(
             )
         if first + wanted > stop:
             history.append(f"trial {number} ({stimulus}): {first + wanted - stop} samples short of its sound")
-        eeg.append(raw.get_data(picks, first, stop).T)
+        spans.append((first, stop))
         masks.append(~bad_samples(raw, first, stop))
         if not masks[-1].all():
             lost = (~masks[-1]).mean()
             history.append(f"trial {number} ({stimulus}): {lost:.1%} masked by BAD_ annotations")
+    shown = tqdm(spans, desc=f"Reading {name}", unit="trial", leave=False, delay=2, disable=None)
     return Participant.from_arrays(
-        eeg,
+        (raw.get_data(picks, first, stop, verbose="error").T for first, stop in shown),
         stimuli,
         sfreq,
         ch_names=[raw.ch_names[pick] for pick in picks],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import mne
 
 _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
+_ENOUGH = 10_000  # samples of a trial that tell its magnitude
 _PLAUSIBLE = (1e-9, 1e-2)  # volts: the median magnitude of EEG lies in between, or the unit is wrong
 
 
@@ -172,17 +173,17 @@ class Participant:
         if isinstance(stimuli, str):
             raise TypeError(f"{name}: expected one stimulus per trial, got the text {stimuli!r}. Write [{stimuli!r}].")
         # in order, whatever they come in: a pandas Series counts by label, a generator not at all
-        eeg, stimuli, masks = list(eeg), list(stimuli), None if masks is None else list(masks)
-        if not eeg:
+        stimuli, masks, arrays = list(stimuli), None if masks is None else list(masks), []
+        for i, given in enumerate(eeg):
+            arrays.append(_checks.real_array(f"{name}, trial {i}", given, 2, axes="(n_times, n_channels)"))
+            if unit != "V":
+                arrays[-1] *= _VOLTS[unit]
+        if not arrays:
             raise ValueError(f"{name}: expected at least one trial, got none. Give one array per trial.")
-        if len(stimuli) != len(eeg):
-            raise ValueError(f"{name}: expected one stimulus per trial ({len(eeg)}), got {len(stimuli)}.")
-        if masks is not None and len(masks) != len(eeg):
-            raise ValueError(f"{name}: expected one mask per trial ({len(eeg)}), got {len(masks)}.")
-        arrays = [
-            _VOLTS[unit] * _checks.real_array(f"{name}, trial {i}", x, 2, axes="(n_times, n_channels)")
-            for i, x in enumerate(eeg)
-        ]
+        if len(stimuli) != len(arrays):
+            raise ValueError(f"{name}: expected one stimulus per trial ({len(arrays)}), got {len(stimuli)}.")
+        if masks is not None and len(masks) != len(arrays):
+            raise ValueError(f"{name}: expected one mask per trial ({len(arrays)}), got {len(masks)}.")
         sizes = {array.shape[1] for array in arrays}
         if len(sizes) > 1:
             raise ValueError(
@@ -201,7 +202,8 @@ class Participant:
         trials = []
         for i, array in enumerate(arrays):
             mask = np.ones(len(array), bool) if masks is None else _mask(masks[i], len(array), f"{name}, trial {i}")
-            gaps = _gaps(array[:, keep], [info["ch_names"][k] for k in keep], f"{name}, trial {i}", on_nan)
+            good = array if len(keep) == array.shape[1] else array[:, keep]
+            gaps = _gaps(good, [info["ch_names"][k] for k in keep], f"{name}, trial {i}", on_nan)
             trials.append(_trial(array, stimuli[i], mask & ~gaps))
         _warn_if_not_volts(trials, keep, name)
         return cls(name, tuple(trials), info, tuple(history))
@@ -389,7 +391,13 @@ def _gaps(eeg: np.ndarray, ch_names: Sequence[str], where: str, on_nan: str) -> 
 
 
 def _warn_if_not_volts(trials: Sequence[Trial], keep: Sequence[int], name: str) -> None:
-    size = float(np.median([np.nanmedian(np.abs(t.eeg[:, keep] - np.nanmean(t.eeg[:, keep], axis=0))) for t in trials]))
+    sizes = []
+    for trial in trials:
+        step = max(1, trial.n_times // _ENOUGH)
+        some = trial.eeg[::step, keep][trial.mask[::step]]
+        if len(some):
+            sizes.append(np.median(np.abs(some - np.median(some, axis=0))))
+    size = float(np.median(sizes)) if sizes else 0.0
     if size and not _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]:
         warnings.warn(
             f"{name}: the median magnitude of the EEG is {size:.2g} V; EEG lies near 1e-5 V. "

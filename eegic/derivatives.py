@@ -1,0 +1,183 @@
+"""BIDS out: the result of a participant in the folder of derivatives, with tables that need no eegic to be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eegic import _files
+from eegic.results import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BIDS_VERSION = "1.9.0"
+_REMEDIES = {
+    "sub": "`dataclasses.replace(result, participant='sub-01')`",
+    "ses": "`session='01'`",
+    "task": "`task='listening'`",
+    "desc": "`desc='surprisal'`",
+}
+_R = "Pearson correlation of predicted and recorded EEG in held-out data"
+_COLUMNS = {
+    "participant": "Label of the participant, as in participants.tsv.",
+    "model": "Name of the full model: the baseline with the added features that the key Models lists.",
+    "trial": "Number of the trial, in the order of presentation, from 0.",
+    "stimulus": "What was presented, by name.",
+    "sound": "What was presented, by content: stimuli with the same features are one sound.",
+    "start": "Start of the scored stretch, from the start of the trial.",
+    "stop": "End of the scored stretch, from the start of the trial.",
+    "channel": "EEG channel. Bad channels have n/a throughout.",
+    "r_reduced": f"{_R}, of the reduced model: the baseline features alone.",
+    "r_full": f"{_R}, of the full model.",
+    "delta_r": "r_full minus r_reduced. Biased below zero: a useless feature lowers held-out r.",
+    "null_mean": "Mean over surrogates of delta_r, when the added features do not belong to their sounds.",
+    "corrected": "delta_r minus null_mean: zero on average when the added features tell nothing.",
+    "corrected_se": "Standard error of corrected, when the added features tell nothing.",
+    "p": "One-sided p-value of delta_r, from the surrogates, of this channel and model.",
+    "p_maxt": "The same, corrected for all channels and models by the largest studentised delta_r.",
+    "ceiling": "Noise ceiling: the correlation that a perfect model could reach.",
+    "share": "Share of the ceiling that corrected makes up.",
+}
+
+
+def to_bids_derivative(
+    result: Tracking,
+    root: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    session: str | None = None,
+    desc: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a result into the derivatives of a BIDS folder.
+
+    Parameters
+    ----------
+    result : Tracking
+        Its participant gives the label: ``"sub-01"`` and ``"01"`` both go to ``sub-01``.
+    root : path
+        The BIDS folder; files go to ``derivatives/eegic`` in it.
+    task, session : str, optional
+        Labels for the names of the files.
+    desc : str, optional
+        Label of the analysis, of letters and digits; by default the name of the model without other characters, or
+        ``"tracking"`` if there are several models.
+    overwrite : bool
+        Replace files of an earlier result.
+
+    Returns
+    -------
+    Path
+        The ``_trf.npz``: everything, for `Tracking.load`. It is written last.
+
+    Notes
+    -----
+    Beside it stand ``_scores.tsv`` (a row per model and channel) and ``_trials.tsv`` (a row per model, trial and
+    channel), each with a JSON text that explains its columns and states the models, settings and versions. BIDS has no
+    suffixes for such results: ``trf``, ``scores`` and ``trials`` are ours.
+
+    Examples
+    --------
+    >>> import eegic as ei
+    >>> from tempfile import TemporaryDirectory
+    >>> study = ei.datasets.simulate_study(1, 4, duration=8, n_channels=8, progress=False, rng=0)
+    >>> result = ei.cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.3,
+    ...                               alphas=[0.1], n_null=19, rng=0)
+    >>> with TemporaryDirectory() as root:
+    ...     written = to_bids_derivative(result, root, task="listening")
+    ...     print(written.relative_to(root).as_posix())
+    derivatives/eegic/sub-01/eeg/sub-01_task-listening_desc-surprisal_trf.npz
+    """
+    if not isinstance(result, Tracking):
+        raise TypeError(f"result: expected a Tracking, got {type(result).__name__}.")
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root}: expected the folder of a BIDS data set. Create it first.")
+    if desc is None:
+        only = next(iter(result.models)) if len(result.models) == 1 else "tracking"
+        desc = re.sub(r"[^A-Za-z0-9]", "", only) or "tracking"
+    labels = {"sub": result.participant, "ses": session, "task": task, "desc": desc}
+    parts = [f"{entity}-{_label(entity, label)}" for entity, label in labels.items() if label is not None]
+    top = root / "derivatives" / "eegic"
+    folder = top.joinpath(*(part for part in parts if part.startswith(("sub-", "ses-"))), "eeg")
+    stem = "_".join(parts)
+    target = folder / f"{stem}_trf.npz"
+    tables = {"scores": result.to_frame("channel"), "trials": result.to_frame("trial")}
+    files = [target, *(folder / f"{stem}_{table}.{suffix}" for table in tables for suffix in ("tsv", "json"))]
+    there = [file.name for file in files if file.exists()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"{folder}: {there[0]} exists. Pass overwrite=True to replace it, or another `desc` to keep both."
+        )
+    _describe(top, root)
+    about = {
+        "Baseline": list(result.baseline),
+        "Models": {name: list(own) for name, own in result.models.items()},
+        "Surrogates": result.null.shape[1],
+        "Settings": result.settings,
+        "Notes": list(result.notes),
+        "Versions": result.versions,
+    }
+    for table, frame in tables.items():
+        with _files.replacing(folder / f"{stem}_{table}.tsv") as draft:
+            frame.to_csv(draft, sep="\t", index=False, na_rep="n/a")
+        _write_json(folder / f"{stem}_{table}.json", {**_columns(frame), **about})
+    result.save(target)
+    return target
+
+
+def _label(entity: str, value: object) -> str:
+    """A label as BIDS allows it; nothing is taken out, since two participants could become one."""
+    label = value.removeprefix(f"{entity}-") if isinstance(value, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9]+", label):
+        raise ValueError(
+            f"{entity}-: BIDS expects a label of letters and digits, got {value!r}. Write {_REMEDIES[entity]}."
+        )
+    return label
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    columns = {str(name): {"Description": _COLUMNS[str(name)]} for name in frame}
+    for name, column in columns.items():
+        if frame[name].dtype.kind == "f":
+            column["Units"] = "s" if name in ("start", "stop") else "dimensionless"
+    return columns
+
+
+def _describe(top: Path, root: Path) -> None:
+    """Write dataset_description.json, or add this version of eegic to the one that is there."""
+    from importlib.metadata import version
+
+    path = top / "dataset_description.json"
+    own = {"Name": "eegic", "Version": version("eegic")}
+    source = _read_json(root / "dataset_description.json")
+    link = {"DOI": source["DatasetDOI"]} if "DatasetDOI" in source else {}
+    fresh = {
+        "Name": f"eegic: {source.get('Name', root.resolve().name)}",
+        "BIDSVersion": source.get("BIDSVersion", _BIDS_VERSION),
+        "DatasetType": "derivative",
+        "SourceDatasets": [{"URL": "../..", **link}],
+    }
+    description = _read_json(path) or fresh
+    if own not in description.setdefault("GeneratedBy", []):
+        description["GeneratedBy"].append(own)
+        _write_json(path, description)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8-sig")))
+    except ValueError as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error}). Correct it, or move it away.") from error
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with _files.replacing(path) as draft:
+        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

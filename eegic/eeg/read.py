@@ -1,0 +1,561 @@
+"""From recordings in files to a `Participant`, through MNE."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from eegic import _checks
+from eegic.audio import Audio
+from eegic.eeg.cutting import cut
+from eegic.eeg.participant import Participant, electrode_positions
+from eegic.eeg.triggers import Onsets, find_onsets
+from eegic.series import FeatureSeries
+
+if TYPE_CHECKING:
+    import mne
+    import pandas as pd
+
+    Recording: TypeAlias = str | os.PathLike[str] | mne.io.BaseRaw
+    Table: TypeAlias = pd.DataFrame | str | os.PathLike[str] | Sequence[tuple[float, str]]
+    Trials: TypeAlias = Onsets | Mapping[str, str] | Mapping[int, str] | int | Table | Sequence[str] | Sequence[Onsets]
+    Durations: TypeAlias = Mapping[str, float | Audio | FeatureSeries] | float
+
+_NOT_EEG = re.compile(
+    r"^EXG\d|EOG|E[CK]G|EMG|^M[12]$|MASTOID|^GSR|^ERGO?\b|^ERG\d|^RESP|^PLET|^TEMP$|TRIG|^STI|STATUS|MARKER|AUDIO|PHOTO",
+    re.IGNORECASE,
+)
+_AROUND = re.compile(r"^EEG[\s_-]*|[\s_-]+(REF|LE|AVG|AV)$|\.+$", re.IGNORECASE)  # what recorders write around names
+_RENAMED = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # from the 10-20 to the 10-10 system
+_HEADERS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
+_INTERRUPTED = re.compile(r"boundary|^edge|^new segment", re.IGNORECASE)
+
+
+def read_participant(
+    source: Recording | mne.BaseEpochs | Sequence[Recording],
+    trials: Trials | None = None,
+    durations: Durations | None = None,
+    *,
+    name: str | None = None,
+    log: Iterable[str] | Iterable[Iterable[str]] | None = None,
+    stim_channel: str | None = None,
+    bits: int | None = None,
+    duplicates: str = "raise",
+    missing: str = "raise",
+    rename: Mapping[str, str] | None = None,
+    channel_types: Mapping[str, str] | None = None,
+    montage: str | mne.channels.DigMontage | None = None,
+    bads: str | Sequence[str] = (),
+    unit: str = "V",
+    tolerance: float | None = None,
+    on_nan: str = "raise",
+) -> Participant:
+    """Read the recording of one participant and cut it at the starts of its sounds.
+
+    Parameters
+    ----------
+    source : path, mne.io.Raw, sequence of these, or mne.Epochs
+        Whatever `mne.io.read_raw` opens: FIF, EDF, BDF, BrainVision, EEGLAB, CNT, MFF and others; or several such
+        recordings in order. Files are read trial by trial.
+    trials : dict, int, str, Onsets, table, or sequence
+        Where the sounds start. For one recording:
+
+        - triggers: ``{"S  1": "bach"}`` for annotations, ``{1: "bach"}`` for a stim channel; or a single code, with the
+          sounds in `log`. `find_onsets` has more choices; its result is welcome here.
+        - a table with the columns ``onset`` (seconds from the first sample) and ``stimulus``: a pandas.DataFrame, the
+          path of a .tsv or .csv file, or a sequence of ``(onset, stimulus)``.
+
+        For several recordings: triggers, which are looked for in each; or a sequence with one entry per recording: the
+        name of a sound that starts with it, ``(onset, stimulus)``, or `Onsets`. For epochs: the sound of each, by
+        default the name of its event.
+    durations : dict of str to float, Audio or FeatureSeries; or float
+        Seconds that each sound lasts, or one number for all. Epochs may go without, and are then kept to their end.
+    name : str, optional
+        Identity of the participant; by default ``sub-01`` for a file called ``sub-01_...``, else the name of the file
+        without its suffix, else the ``his_id`` of the subject.
+    log : iterable of str, or one such per recording, optional
+        With triggers: the sounds in the order of presentation, against which they are checked.
+    stim_channel, bits, duplicates, missing
+        With triggers: see `find_onsets`.
+    rename : dict of str to str, optional
+        New names of channels; the other arguments use the new ones. Names are never matched by resemblance.
+    channel_types : dict of str to str, optional
+        MNE's types for channels that the file does not tell apart, e.g. ``{"EXG1": "eog", "M1": "misc"}``.
+    montage : str or mne.channels.DigMontage, optional
+        Electrode positions, or the name of a standard montage; by default those in the file. Channels without position
+        are kept.
+    bads : str or sequence of str
+        Channels to mark as bad besides those marked in the file.
+    unit : {"V", "mV", "uV", "µV", "nV"}
+        Unit of the numbers that MNE takes for volts, for files that do not name theirs.
+    tolerance : float, optional
+        Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample.
+    on_nan : {"raise", "mask"}
+        As in `Participant.from_arrays`.
+
+    Returns
+    -------
+    Participant
+        With the EEG channels. Stretches annotated ``BAD_...`` are masked, projections that wait are applied. `history`
+        says what was read, changed and left out.
+
+    Examples
+    --------
+    >>> import mne
+    >>> eeg = 1e-5 * np.random.default_rng(0).standard_normal((3, 6400))
+    >>> raw = mne.io.RawArray(eeg, mne.create_info(["Fz", "Cz", "Pz"], 64.0, "eeg"), verbose="error")
+    >>> raw = raw.set_annotations(mne.Annotations([5, 40.5], 0, ["S  1", "S  2"]))
+    >>> read_participant(raw, {"S  1": "bach", "S  2": "holst"}, {"bach": 30.0, "holst": 25.0}, name="sub-01")
+    Participant(sub-01: 2 trials of 2 sounds, 55 s, 3 channels at 64 Hz)
+    >>> read_participant(raw, [(5, "bach"), (40.5, "holst")], 25.0, montage="biosemi64").history
+    ('RawArray: 100.000 s at 64 Hz, 3 EEG channels', 'positions: biosemi64', 'onsets from a table')
+    """
+    import mne
+
+    _checks.one_of("missing", missing, ("raise", "drop"))
+    recordings = (str, os.PathLike, mne.io.BaseRaw, mne.BaseEpochs)
+    one = isinstance(source, recordings)
+    sources: list[Any] = [source] if one or not isinstance(source, Iterable) else list(source)
+    strange = [type(each).__name__ for each in sources if not isinstance(each, recordings)]
+    if strange or not sources:
+        raise TypeError(
+            "source: expected the path of a recording, mne.io.Raw or mne.Epochs, got "
+            f"{strange[0] if strange else 'none'}. For arrays there is Participant.from_arrays."
+        )
+    labels = _labels(sources)
+    name = _name(sources) if name is None else name
+    names = [name] if one else [f"{name}, {label}" for label in labels]
+    by_triggers = isinstance(trials, (Mapping, int, np.integer)) or (isinstance(trials, str) and log is not None)
+    if not by_triggers and any(option is not None for option in (log, stim_channel, bits)):
+        raise ValueError(
+            f"{name}: log, stim_channel and bits go with triggers, but trials is {type(trials).__name__}. Leave them "
+            "out, or give codes such as {1: 'bach'}."
+        )
+
+    for what, given in (("rename", rename), ("channel_types", channel_types)):
+        if not isinstance(given, Mapping | None):
+            raise TypeError(f"{name}: {what}: expected a dictionary by channel, got {type(given).__name__}.")
+    channels = _Channels(rename or {}, channel_types or {}, montage, [bads] if isinstance(bads, str) else list(bads))
+    raws = [channels.changed(each, where) for each, where in zip(sources, names, strict=True)]
+    channels.warn_of_names(raws[0], name)
+    history = [_contents(raw, label) for raw, label in zip(raws, labels, strict=True)] + channels.changes(raws[0])
+    if any(isinstance(raw, mne.BaseEpochs) for raw in raws):
+        if not one or unit != "V" or tolerance is not None:
+            raise ValueError(f"{name}: expected one mne.Epochs in volts, without tolerance. Prepare them with MNE.")
+        return _from_epochs(raws[0], trials, durations, on_nan, name, history)
+    _check_alike(raws, labels, name)
+
+    if by_triggers:
+        options: dict[str, Any] = {"stim_channel": stim_channel, "bits": bits, "duplicates": duplicates}
+        logs = [log] * len(raws) if one or log is None else list(log)
+        starts = _from_triggers(raws, trials, logs, missing, options, names)
+        history.append("onsets from triggers" + ("" if log is None else ", checked against the log"))
+    else:
+        starts = [_from_table(trials, name)] if one else _one_each(trials, names)
+        history.append(f"onsets from {Path(trials).name if isinstance(trials, (str, os.PathLike)) else 'a table'}")
+    seconds = _seconds(durations, [sound for onsets in starts for sound in onsets.stimuli], name, history)
+    if unit != "V":
+        history.append(f"numbers taken as {unit}")
+    parts = []
+    for raw, onsets, label, where in zip(raws, starts, labels, names, strict=True):
+        _check_trials(raw, onsets, seconds, tolerance, where)
+        options = {"tolerance": tolerance, "unit": unit, "on_nan": on_nan, "name": where}
+        parts.append(cut(_in_order(raw, raws[0]), onsets.seconds, onsets.stimuli, seconds, **options))
+        notes = (*onsets.notes, *parts[-1].history)
+        history += notes if one else [f"{label}: {note}" for note in (*notes, *_around(raw, onsets, seconds))]
+    info = parts[0].info.copy()
+    info["bads"] = [channel for channel in info["ch_names"] if any(channel in part.bads for part in parts)]
+    return Participant(name, tuple(trial for part in parts for trial in part.trials), info, tuple(history))
+
+
+@dataclass(frozen=True)
+class _Channels:
+    """What the caller knows about the channels and the file does not."""
+
+    rename: Mapping[str, str]
+    kinds: Mapping[str, str]
+    montage: str | mne.channels.DigMontage | None
+    bads: Sequence[str]
+
+    @cached_property
+    def positions(self) -> mne.channels.DigMontage | None:
+        """Of the electrodes."""
+        return None if self.montage is None else electrode_positions(self.montage)
+
+    def changed(self, source: Any, where: str) -> Any:
+        """The recording with all changes; what the caller holds in memory stays as it is."""
+        import mne
+
+        given = isinstance(source, (mne.io.BaseRaw, mne.BaseEpochs))
+        raw = source if given else _open(Path(source).expanduser())
+        waiting = any(not projection["active"] for projection in raw.info["projs"])
+        if given and (self.rename or self.kinds or self.montage is not None or self.bads or waiting):
+            raw = raw.copy()
+        if self.rename:
+            self._check("rename", self.rename, raw, where)
+            renamed = [self.rename.get(channel, channel) for channel in raw.ch_names]
+            _checks.unique_names(f"{where}: rename", renamed, len(renamed), "channel")
+            raw.rename_channels(dict(self.rename), verbose="error")
+        if self.kinds:
+            self._check("channel_types", self.kinds, raw, where)
+            raw.set_channel_types(dict(self.kinds), on_unit_change="ignore", verbose="error")
+        if self.positions is not None:
+            if len(self._nowhere(raw)) == len(_eeg(raw)):
+                variants = self._variants(raw)
+                raise ValueError(
+                    f"{where}: no channel has a position in the montage. Channels: {_some(_eeg(raw))}; montage: "
+                    f"{_some(self.positions.ch_names)}. "
+                    + (f"Pass rename={variants}." if variants else "Choose another montage, or rename the channels.")
+                )
+            raw.set_montage(self.positions, on_missing="ignore", verbose="error")
+        if self.bads:
+            self._check("bads", self.bads, raw, where)
+            raw.info["bads"] = list(dict.fromkeys([*raw.info["bads"], *self.bads]))
+        return raw.apply_proj(verbose="error") if waiting else raw
+
+    def changes(self, raw: Any) -> list[str]:
+        """The same in words."""
+        words = []
+        if self.rename:
+            words.append("renamed: " + ", ".join(f"{old} to {new}" for old, new in self.rename.items()))
+        if self.kinds:
+            words.append("types given: " + ", ".join(f"{channel} {kind}" for channel, kind in self.kinds.items()))
+        if self.montage is not None:
+            nowhere = self._nowhere(raw)
+            which = self.montage if isinstance(self.montage, str) else "as given"
+            words.append(f"positions: {which}" + (f"; none for {', '.join(nowhere)}" if nowhere else ""))
+        if self.bads:
+            words.append(f"marked as bad: {', '.join(self.bads)}")
+        return words
+
+    def warn_of_names(self, raw: Any, name: str) -> None:
+        """Warn of EEG channels that seem to be something else, or to have a position under another name."""
+        names = [channel for channel in _eeg(raw) if channel not in raw.info["bads"]]
+        ears = () if "A3" in names else ("A1", "A2")  # BioSemi calls electrodes A1, A2, A3, ...
+        strange = [ch for ch in names if ch not in self.kinds and (_NOT_EEG.search(ch) or ch in ears)]
+        if strange:
+            warnings.warn(
+                f"{name}: read as EEG, but named like something else: {_some(strange)}. Say what they are: "
+                f"channel_types={{{strange[0]!r}: 'misc'}} leaves a channel out, 'eeg' keeps it.",
+                stacklevel=3,
+            )
+        variants = self._variants(raw)
+        if variants:
+            warnings.warn(
+                f"{name}: {_some(variants)} have no position in the montage, but channels of similar names do. If they "
+                f"are the same, pass rename={variants}.",
+                stacklevel=3,
+            )
+
+    def _check(self, what: str, given: Iterable[str], raw: Any, where: str) -> None:
+        for channel in given:
+            _checks.one_of(f"{where}: {what}", channel, raw.ch_names)
+
+    def _nowhere(self, raw: Any) -> list[str]:
+        """EEG channels without a position in the montage."""
+        placed = [] if self.positions is None else self.positions.ch_names
+        return [channel for channel in _eeg(raw) if channel not in placed]
+
+    def _variants(self, raw: Any) -> dict[str, str]:
+        """Channels that the montage seems to know under another name."""
+
+        def plain(channel: str) -> str:
+            bare = _AROUND.sub("", _AROUND.sub("", channel.strip())).casefold()
+            return _RENAMED.get(bare, bare)
+
+        placed = [] if self.positions is None else self.positions.ch_names
+        known = {plain(position): position for position in placed if position not in raw.ch_names}
+        return {channel: known[plain(channel)] for channel in self._nowhere(raw) if plain(channel) in known}
+
+
+def _eeg(raw: Any) -> list[str]:
+    return [ch for ch, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "eeg"]
+
+
+def _open(path: Path) -> mne.io.BaseRaw:
+    import mne
+
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file.")
+    suffix = _HEADERS.get(path.suffix.lower())
+    if suffix and path.with_suffix(suffix).exists():
+        raise ValueError(f"{path}: holds no channel names. Read its header, {path.with_suffix(suffix).name}.")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Channel names are not unique", RuntimeWarning)
+        try:
+            return mne.io.read_raw(path, verbose="warning")
+        except Warning as warning:
+            if "not unique" not in str(warning):
+                raise
+            raise ValueError(
+                f"{path}: two channels have one name. {warning} Read it with MNE, name them, and pass the Raw."
+            ) from warning
+        except (ImportError, MemoryError, OSError):
+            raise
+        except Exception as error:  # a broken file can raise anything
+            raise ValueError(
+                f"{path}: MNE cannot read it as a recording ({type(error).__name__}: {error}). Is it whole, and is its "
+                "suffix right? Epochs are read with `mne.read_epochs` or `mne.read_epochs_eeglab`."
+            ) from error
+
+
+def _labels(sources: Sequence[Any]) -> list[str]:
+    """Names of the files without their folders, or of the types."""
+    labels = []
+    for source in sources:
+        if isinstance(source, (str, os.PathLike)):
+            labels.append(Path(source).name)
+        else:
+            files = [file for file in (*getattr(source, "filenames", ()), getattr(source, "filename", None)) if file]
+            labels.append(Path(files[0]).name if files else type(source).__name__)
+    return labels if len(set(labels)) == len(labels) else [f"{label} ({i})" for i, label in enumerate(labels)]
+
+
+def _name(sources: Sequence[Any]) -> str:
+    names = set()
+    for source in sources:
+        [label] = _labels([source])
+        stem = Path(label.removesuffix(".gz")).stem
+        if label == type(source).__name__:  # no file
+            stem = str((source.info["subject_info"] or {}).get("his_id") or "participant")
+        bids = re.match(r"(sub-[0-9A-Za-z]+)_", stem)
+        names.add(bids[1] if bids else stem)
+    if len(names) > 1:
+        raise ValueError(f"name: which participant is it? The files suggest {_some(sorted(names))}. Pass name=.")
+    return names.pop()
+
+
+def _contents(raw: Any, label: str) -> str:
+    kinds = Counter(raw.get_channel_types())
+    n_eeg = kinds.pop("eeg", 0)
+    left_out = f"; left out: {', '.join(f'{n} {kind}' for kind, n in kinds.items())}" if kinds else ""
+    projected = [str(projection["desc"]) for projection in raw.info["projs"]]
+    projections = f"; projections: {', '.join(projected)}" if projected else ""
+    seconds = len(raw.times) / raw.info["sfreq"]
+    return f"{label}: {seconds:.3f} s at {raw.info['sfreq']:g} Hz, {n_eeg} EEG channels{left_out}{projections}"
+
+
+def _check_alike(raws: Sequence[mne.io.BaseRaw], labels: Sequence[str], name: str) -> None:
+    """Say if recordings differ from the first in rate or channels."""
+    for raw, label in zip(raws[1:], labels[1:], strict=True):
+        rates = [float(each.info["sfreq"]) for each in (raws[0], raw)]
+        if rates[0] != rates[1]:
+            raise ValueError(
+                f"{name}: {labels[0]} has {rates[0]:g} Hz and {label} {rates[1]:g} Hz. Resample one of them with MNE "
+                "and pass the Raw, or read them as two participants."
+            )
+        first, other = set(_eeg(raws[0])), set(_eeg(raw))
+        if first != other:
+            raise ValueError(
+                f"{name}: EEG channels of {labels[0]} only: {_some(sorted(first - other))}; of {label} only: "
+                f"{_some(sorted(other - first))}. Rename them, give their types, or pass Raws of the common ones."
+            )
+
+
+def _in_order(raw: mne.io.BaseRaw, first: mne.io.BaseRaw) -> mne.io.BaseRaw:
+    return raw if _eeg(raw) == _eeg(first) else raw.copy().reorder_channels(_eeg(first))
+
+
+def _from_triggers(
+    raws: Sequence[mne.io.BaseRaw],
+    codes: Any,
+    logs: Sequence[Any],
+    missing: str,
+    options: Mapping[str, Any],
+    names: Sequence[str],
+) -> list[Onsets]:
+    if len(logs) != len(raws) or (len(raws) > 1 and any(isinstance(log, str) for log in logs)):
+        raise ValueError(
+            f"{names[0]}: log: expected a list of sounds for each of the {len(raws)} recordings, [[...], [...]], got "
+            f"{_some(logs)}."
+        )
+    together = len(raws) > 1 and logs[0] is None  # what has no trigger in one recording may have it in another
+    found = [
+        find_onsets(raw, codes, log=log, missing="drop" if together else missing, name=name, **options)
+        for raw, log, name in zip(raws, logs, names, strict=True)
+    ]
+    if together and missing == "raise":
+        absent = sorted(set(codes.values()) - {sound for onsets in found for sound in onsets.stimuli})
+        if absent:
+            raise ValueError(
+                f"{names[0]} and the others: no trigger starts {_some(absent)}. Take what was not presented out of "
+                "`trials`, or pass missing='drop'."
+            )
+    return found
+
+
+def _one_each(trials: Any, names: Sequence[str]) -> list[Onsets]:
+    """Onsets from one entry per recording."""
+    if isinstance(trials, (str, os.PathLike)) or not isinstance(trials, Iterable) or hasattr(trials, "columns"):
+        raise TypeError(
+            f"{names[0]}: trials: expected one entry per recording, or codes, got {type(trials).__name__}. Write "
+            "['bach', 'holst'] for sounds that start with their recordings."
+        )
+    entries = list(trials)
+    if len(entries) != len(names):
+        raise ValueError(f"{names[0]}: trials: expected one entry per recording ({len(names)}), got {len(entries)}.")
+    pairs = [(0.0, entry) if isinstance(entry, str) else entry for entry in entries]
+    return [_from_table(pair if isinstance(pair, Onsets) else [pair], n) for pair, n in zip(pairs, names, strict=True)]
+
+
+def _from_table(trials: Any, name: str) -> Onsets:
+    if isinstance(trials, Onsets):
+        return trials
+    if isinstance(trials, (str, os.PathLike)):
+        path = Path(trials).expanduser()
+        name, trials, unit, first = f"{name}, {path.name}", _read_table(path, name), "line", 2
+    else:
+        unit, first = "trial", 0
+    if hasattr(trials, "columns"):
+        if not {"onset", "stimulus"} <= set(trials.columns):
+            raise ValueError(
+                f"{name}: trials: expected the columns onset and stimulus, got {_some(map(str, trials.columns))}. "
+                "Tables are separated by tabs (.tsv) or commas (.csv)."
+            )
+        trials = zip(trials["onset"], trials["stimulus"], strict=True)
+    seconds, stimuli = [], []
+    for i, row in enumerate(_rows(trials, name)):
+        if unit == "line" and row == ("", ""):
+            continue
+        if not np.isfinite(onset := _number(row[0])):
+            hint = "Write a decimal point." if "," in str(row[0]) else "Leave out what starts no sound."
+            raise ValueError(f"{name}, {unit} {first + i}: onset: expected seconds, got {row[0]!r}. {hint}")
+        if not isinstance(row[1], str) or row[1] in ("", "n/a"):
+            raise ValueError(
+                f"{name}, {unit} {first + i}: stimulus: expected the name of a sound, got {row[1]!r}. Leave out what "
+                "starts no sound."
+            )
+        seconds.append(onset)
+        stimuli.append(row[1])
+    if not seconds:
+        raise ValueError(f"{name}: trials: expected at least one onset, got none.")
+    order = np.argsort(seconds, kind="stable")
+    notes = ("onsets sorted by time",) if (np.diff(order) < 0).any() else ()
+    return Onsets(np.array(seconds)[order], tuple(stimuli[i] for i in order), notes)
+
+
+def _rows(trials: Any, name: str) -> list[Any]:
+    rows = list(trials) if isinstance(trials, Iterable) else []
+    wrong = [row for row in rows if isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2]
+    if wrong or not isinstance(trials, Iterable):
+        raise TypeError(
+            f"{name}: trials: where do the sounds start? Give triggers ({{1: 'bach'}}), a table with the columns onset "
+            f"and stimulus, or (onset, stimulus) pairs; got {wrong[0] if wrong else trials!r}. (Names alone do for "
+            "several recordings, each of which starts with its sound.)"
+        )
+    return rows
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _read_table(path: Path, name: str) -> pd.DataFrame:
+    import pandas as pd
+
+    separator = {".tsv": "\t", ".csv": ","}.get(path.suffix.lower())
+    if separator is None:
+        raise ValueError(
+            f"{name}: trials: {str(path)!r} is not a table (.tsv, .csv). If it is a trigger that starts every sound, "
+            "give the sounds in `log`."
+        )
+    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False, "skip_blank_lines": False}
+    try:
+        table: pd.DataFrame = pd.read_csv(path, sep=separator, **options)
+    except ValueError as error:  # that of pandas for tables, and of Python for encodings
+        raise ValueError(f"{path}: not a table in UTF-8 ({error}).") from error
+    return table
+
+
+def _seconds(durations: Any, sounds: Sequence[str], name: str, history: list[str]) -> dict[str, float]:
+    """Seconds that each of the sounds lasts."""
+    heard = dict.fromkeys(sounds)
+    if durations is None:
+        raise ValueError(f"{name}: durations: how long does each sound last? Write {{{next(iter(heard))!r}: 30.0}}.")
+    if not isinstance(durations, Mapping):
+        return dict.fromkeys(heard, _checks.positive("durations", durations, "seconds, or a dictionary by sound"))
+    without = [sound for sound in heard if sound not in durations]
+    unheard = [str(sound) for sound in durations if sound not in heard]
+    if without:
+        raise ValueError(
+            f"{name}: no duration is given for {_some(without)}, and no trial presents {_some(unheard)}. Complete "
+            "`durations`, or leave those trials out."
+        )
+    if unheard:
+        history.append(f"not presented: {', '.join(unheard)}")
+    return {sound: _duration(durations[sound], f"durations[{sound!r}]") for sound in heard}
+
+
+def _duration(sound: Any, what: str) -> float:
+    if isinstance(sound, Audio):
+        return sound.duration
+    if not isinstance(sound, FeatureSeries):
+        return _checks.positive(what, sound, "seconds")
+    steps = np.diff(sound.times)
+    if not len(steps) or np.ptp(steps) > 1e-3 * sound.step:
+        raise ValueError(
+            f"{what}: {sound.names[0]} has irregular times, which do not tell when the sound ends. Give seconds."
+        )
+    return float(sound.times[-1] + sound.step)
+
+
+def _check_trials(
+    raw: mne.io.BaseRaw, onsets: Onsets, durations: Mapping[str, float], tolerance: float | None, where: str
+) -> None:
+    """Say if a sound reaches into the next one, or a gap in the recording into a sound."""
+    step = 1 / float(raw.info["sfreq"])
+    slack = step if tolerance is None else _checks.positive("tolerance", tolerance, "seconds")
+    gaps = [a["onset"] - raw.first_time for a in raw.annotations if _INTERRUPTED.search(a["description"])]
+    previous, until = "", -np.inf
+    for i, (start, sound) in enumerate(zip(onsets.seconds, onsets.stimuli, strict=True)):
+        trial = f"trial {i} ({sound})"
+        if until - start > slack + 0.5 * step:
+            raise ValueError(
+                f"{where}: {trial} starts at {start:.3f} s, {until - start:.3f} s before {previous} ends. Is a trigger "
+                "one too many, or a duration too long? If all is well, pass tolerance=."
+            )
+        previous, until = trial, start + durations[sound]
+        for gap in gaps:
+            if start + step < gap < until - slack:
+                raise ValueError(
+                    f"{where}: the recording was interrupted at {gap:.3f} s, within {trial}, which runs from "
+                    f"{start:.3f} to {until:.3f} s: there EEG and sound part. Leave the trial out, or shorten it."
+                )
+
+
+def _around(raw: mne.io.BaseRaw, onsets: Onsets, durations: Mapping[str, float]) -> list[str]:
+    """What is left out around the only sound of a recording."""
+    if len(onsets.seconds) > 1:
+        return []
+    before = onsets.seconds[0]
+    after = max(0.0, len(raw.times) / raw.info["sfreq"] - before - durations[onsets.stimuli[0]])
+    return [f"{before:.3f} s before and {after:.3f} s after {onsets.stimuli[0]} left out"]
+
+
+def _from_epochs(
+    epochs: mne.BaseEpochs, trials: Any, durations: Any, on_nan: str, name: str, history: list[str]
+) -> Participant:
+    epochs = epochs.copy().drop_bad(verbose="error")
+    event = {code: label for label, code in epochs.event_id.items()}
+    stimuli = [event[code] for code in epochs.events[:, 2]] if trials is None else list(trials)
+    seconds = None if durations is None else _seconds(durations, stimuli, name, history)
+    person = Participant.from_epochs(epochs, stimuli, durations=seconds, on_nan=on_nan, name=name)
+    return replace(person, history=tuple(history))
+
+
+def _some(names: Iterable[object]) -> str:
+    names = list(names)
+    shown = ", ".join(map(repr, names[:8])) or "none"
+    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
