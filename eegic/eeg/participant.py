@@ -14,7 +14,7 @@ from eegic import _checks
 if TYPE_CHECKING:
     import mne
 
-_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
+VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
 _ENOUGH = 10_000  # samples of a trial that tell its magnitude
 _PLAUSIBLE = (1e-9, 1e-2)  # volts: the median magnitude of EEG lies in between, or the unit is wrong
 
@@ -168,7 +168,7 @@ class Participant:
         Participant(sub-01: 2 trials of 2 sounds, 18 s, 3 channels at 64 Hz)
         """
         sfreq = _checks.positive("sfreq", sfreq, "hertz")
-        _checks.one_of("unit", unit, _VOLTS)
+        _checks.one_of("unit", unit, VOLTS)
         _checks.one_of("on_nan", on_nan, ("raise", "mask"))
         if isinstance(stimuli, str):
             raise TypeError(f"{name}: expected one stimulus per trial, got the text {stimuli!r}. Write [{stimuli!r}].")
@@ -177,7 +177,7 @@ class Participant:
         for i, given in enumerate(eeg):
             arrays.append(_checks.real_array(f"{name}, trial {i}", given, 2, axes="(n_times, n_channels)"))
             if unit != "V":
-                arrays[-1] *= _VOLTS[unit]
+                arrays[-1] *= VOLTS[unit]
         if not arrays:
             raise ValueError(f"{name}: expected at least one trial, got none. Give one array per trial.")
         if len(stimuli) != len(arrays):
