@@ -9,11 +9,14 @@ from .eeg import Onsets as Onsets
 from .eeg import Pairs as Pairs
 from .eeg import Participant as Participant
 from .eeg import Trial as Trial
+from .eeg import find_bad_channels as find_bad_channels
 from .eeg import find_onsets as find_onsets
 from .eeg import pair_features as pair_features
+from .eeg import preprocess as preprocess
 from .eeg import read_bids as read_bids
 from .eeg import read_cnd as read_cnd
 from .eeg import read_participant as read_participant
+from .eeg import same_channels as same_channels
 from .eeg import write_cnd as write_cnd
 from .features import envelope as envelope
 from .results import Tracking as Tracking

@@ -30,3 +30,11 @@ def test_quick_nulls_end_with_a_table():
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "eegic delta_r, 20 surrogates" in done.stdout and "times faster" in done.stdout
+
+
+def test_memory_of_reading_is_measured():
+    script = str(ROOT / "benchmarks" / "mem_preprocess.py")
+    command = [sys.executable, script, "--minutes", "1", "--sfreq", "128"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "MB" in done.stdout
