@@ -8,6 +8,7 @@ from eegic.trf.lags import bspline_basis, lag_range
 from eegic.trf.model import TRF, fit
 from eegic.trf.partition import Partition, partition
 from eegic.trf.ridge import ALPHA_UNITS
+from eegic.trf.validity import FalsePositives, Power, false_positives, power
 
 __all__ = [
     "ALPHA_UNITS",
@@ -16,15 +17,19 @@ __all__ = [
     "Ceiling",
     "CrossVal",
     "DeltaR",
+    "FalsePositives",
     "Partition",
+    "Power",
     "bspline_basis",
     "crossval_path",
     "delta_r",
+    "false_positives",
     "fit",
     "group_folds",
     "lag_range",
     "listener_ceiling",
     "nested_crossval",
     "partition",
+    "power",
     "repeat_ceiling",
 ]

@@ -267,9 +267,10 @@ def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: b
     """
     spent = np.flatnonzero(music.explained > _EXPLAINED)
     if scheme != "events" and len(spent):
+        share, name = music.explained[spent[0]], music.names[spent[0]]
         raise ValueError(
-            f"added: the baseline explains {100 * music.explained[spent[0]]:.1f} % of {music.names[spent[0]]}, so nothing "
-            "is left of it to test. Leave it out, or take a smaller baseline."
+            f"added: the baseline explains {share:.1%} of {name}, so nothing is left of it to test. Leave it out, or "
+            "take a smaller baseline."
         )
     if scheme == "repair" and music.n_heard == 1:
         raise ValueError(

@@ -207,7 +207,7 @@ def test_plain_exchange_says_what_it_breaks(rng):
         ({"groups": ["a"] * 5, "same": True, "n_folds": 3, "gap": 0.5}, "one sound.*pseudo.*shift.*gap="),
         ({"groups": ["a", "a", "b", "c", "d"]}, "'a' have different features"),
         ({"constant": True}, "feature 0 is constant"),
-        ({"copy": True}, r"explains 100\.0 %.*nothing is left"),
+        ({"copy": True}, r"explains 100\.0%.*nothing is left"),
         ({"null": "pseudo"}, r"at least as many unheard sounds as heard ones \(5\), got 0"),
         (
             {"null": "pseudo", "pseudo": [(np.ones((9, 2)), np.ones((9, 1)))]},

@@ -91,7 +91,7 @@ def test_parts_share_their_surrogates(rng):
         ({"tmax": [0.1, 0.2, 0.3]}, ValueError, r"tmax: expected one number, got \[0.1, 0.2, 0.3\]: features change"),
         ({"rng": "seed"}, TypeError, "rng: expected a seed"),
         ({"n_nul": 9}, TypeError, "n_nul"),
-        ({"copy": True}, ValueError, r"baseline explains 100\.0 % of feature 0"),
+        ({"copy": True}, ValueError, r"baseline explains 100\.0% of feature 0"),
     ],
 )
 def test_what_cannot_be_divided_is_said(rng, change, error, message):
