@@ -42,7 +42,7 @@ def measure(path: Path, args: argparse.Namespace) -> None:
     import mne
 
     from eegic.eeg.cutting import cut
-    from eegic.eeg.preprocess import preprocess
+    from eegic.eeg.preprocessing import preprocess
 
     before, started = peak(), perf_counter()
     raw = mne.io.read_raw(path, verbose="error")

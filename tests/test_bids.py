@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,15 @@ def edit(root, suffix, change):
     for path in root.glob(f"sub-*/**/*_{suffix}.tsv"):
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
         change(table).to_csv(path, sep="\t", index=False)
+
+
+def mark_in_file(root, kind, onset, duration=0.0):
+    """Annotate the recording itself, and not events.tsv."""
+    (marker,) = root.glob("sub-*/**/*_eeg.vmrk")
+    marker.write_text(
+        f"{marker.read_text().rstrip()}\nMk99={kind.rstrip('/') if kind.startswith('New') else 'Comment'},"
+        f"{'' if kind.startswith('New') else kind},{round(onset * SFREQ) + 1},{max(1, round(duration * SFREQ))},0\n"
+    )
 
 
 TWO = [(2.0, 10.0, "sound", "bach.wav"), (20.0, 10.0, "sound", "pop/holst.wav")]
@@ -311,6 +321,24 @@ class TestWhichSound:
         ):
             read_bids(root, "01", trials=table)
 
+    def test_a_name_that_is_too_long(self, tree):
+        root, _ = tree
+        edit(root, "events", lambda t: t.assign(stim_file=["bach.wav", "x" * 5000]))
+        with pytest.raises(
+            ValueError, match=r"sub-01, line 3 of events.tsv: expected .*x\.\.\. \(5000 characters\).*Correct the table"
+        ):
+            read_bids(root, "01")
+
+    @pytest.mark.parametrize(("file", "table"), [("NFD", "NFC"), ("NFC", "NFD")])
+    @pytest.mark.parametrize("folder", ["", "elsewhere/"])
+    def test_accents_are_the_same_however_composed(self, tree, file, table, folder):
+        root, _ = tree
+        name = "Dvořák.wav"
+        (root / "stimuli" / "bach.wav").rename(root / "stimuli" / unicodedata.normalize(file, name))
+        text = unicodedata.normalize(table, folder + name)
+        edit(root, "events", lambda t: t.assign(stim_file=[text, "pop/holst.wav"]))
+        assert read_bids(root, "01").stimuli == (unicodedata.normalize("NFC", "Dvořák"), "pop/holst")
+
     def test_two_files_of_one_name(self, tree):
         root, _ = tree
         sound(root / "stimuli" / "bach.flac")
@@ -390,6 +418,43 @@ class TestHowLong:
         cuts = lambda t: pd.concat([t, t.iloc[:1].assign(onset="6.0", trial_type="boundary", stim_file="n/a")])  # noqa: E731
         edit(root, "events", cuts)
         with pytest.raises(ValueError, match=r"interrupted at 6.000 s, within bach, which starts at 2.000 s"):
+            read_bids(root, "01")
+
+    @pytest.mark.parametrize("kind", ["BAD boundary", "EDGE boundary", "New Segment/"])
+    def test_interruptions_by_other_names(self, tree, kind):
+        root, _ = tree
+        edit(
+            root,
+            "events",
+            lambda t: pd.concat([t, t.iloc[:1].assign(onset="6.0", trial_type=kind, stim_file="n/a", duration="0")]),
+        )
+        with pytest.raises(ValueError, match=r"interrupted at 6.000 s, within bach, which starts at 2.000 s"):
+            read_bids(root, "01")
+
+    @pytest.mark.parametrize("kind", ["New Segment/", "boundary"])
+    def test_an_interruption_that_only_the_file_knows(self, tree, kind):
+        root, _ = tree
+        mark_in_file(root, kind, 6.0)
+        with pytest.raises(ValueError, match=r"interrupted at 6.000 s, within bach, which starts at 2.000 s"):
+            read_bids(root, "01")
+        read_bids(root, "01", sounds={"bach.wav": None})
+
+    def test_a_bad_stretch_that_only_the_file_knows(self, tree):
+        root, _ = tree
+        mark_in_file(root, "BAD_moved", 5.0, 1.0)
+        person = read_bids(root, "01")
+        np.testing.assert_array_equal(np.flatnonzero(~person.trials[0].mask), np.arange(192, 257))
+        assert person.trials[1].mask.all()
+
+    def test_a_bad_stretch_that_ends_before_it_starts(self, tree):
+        root, _ = tree
+        edit(
+            root,
+            "events",
+            lambda t: pd.concat([t, t.iloc[:1].assign(trial_type="BAD_x", stim_file="n/a", duration="-1.5")]),
+        )
+        message = r"sub-01, line 4 of events.tsv: duration: expected 0 seconds or more for 'BAD_x', got '-1.5'. Give"
+        with pytest.raises(ValueError, match=message):
             read_bids(root, "01")
 
 

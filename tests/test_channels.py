@@ -8,7 +8,7 @@ import pytest
 
 from eegic import Participant, trf
 from eegic.eeg.channels import same_channels
-from eegic.eeg.preprocess import preprocess
+from eegic.eeg.preprocessing import preprocess
 
 NAMES = ["Fz", "Cz", "Pz", "Oz", "T7"]
 

@@ -441,6 +441,18 @@ class TestTime:
         with refuses("tolerance: expected a finite positive number of seconds"):
             read_cnd(make.folder, tolerance=-1)
 
+    @pytest.mark.parametrize("fields", [{"eeg": {"fs": 64.0}}, {"stim": {"fs": 128.0}}])
+    def test_eeg_that_goes_on_and_on_makes_the_rates_doubtful(self, make, fields):
+        make.write(**fields)
+        rates = "64 Hz for the EEG and 64 Hz" if "eeg" in fields else "128 Hz for the EEG and 128 Hz"
+        with pytest.warns(UserWarning, match=rf"sub-01: the EEG of every trial .* 100% .*is fs right\?.*{rates}"):
+            read_cnd(make.folder)
+
+    def test_one_trial_that_goes_on_is_no_reason_to_doubt(self, make):
+        make.data[0] = np.pad(make.data[0], ((0, 500), (0, 0)))
+        make.write()
+        read_cnd(make.folder)  # warnings are errors here
+
     def test_nothing_but_padding(self, make):
         make.write(eeg={"paddingStartSample": 300.0})
         with refuses("256 samples at 128 Hz, the first 300 of them before the sound"):
@@ -578,7 +590,7 @@ class TestStimuli:
         """Participants with files of their own, in another order: the first sound of one is the second of the other."""
         make.write({"stimIdxs": EMPTY}, sub="dataSub1.mat", stimuli="dataStim1.mat")
         make.envelopes, make.onsets = make.envelopes[1::-1] * 2, make.onsets[1::-1] * 2
-        make.data = [np.tile(make.data[i], (2, 1)) for i in (1, 0, 1)]
+        make.data = [make.data[i] for i in (1, 0, 1)]
         make.envelopes, make.onsets = make.envelopes[:3], make.onsets[:3]
         make.write({"stimIdxs": EMPTY}, sub="dataSub2.mat", stimuli="dataStim2.mat")
         (a, b, _), (c, d, _) = (read_cnd(make.folder, i).participant.stimuli for i in (1, 2))

@@ -45,6 +45,15 @@ class TestClock:
         for k, stimulus in enumerate("aba"):
             np.testing.assert_array_equal(pairs.added[k], frames[stimulus].values[row])
 
+    @pytest.mark.parametrize(("begin", "noted"), [(0.25, True), (0.02, False), (1.0, False)])
+    def test_times_between_samples_are_noted(self, heard, begin, noted):
+        """`begin` in samples."""
+        participant, baseline, added = heard
+        late = {name: added[name].shift(begin / SFREQ) for name in "ab"}
+        notes = pair_features(participant, baseline, late, tolerance=1.0).notes
+        assert ("added['a']: ic held from t=0.0078 s to the next sample of the EEG" in notes) == noted
+        assert any("held from" in note for note in notes) == noted
+
     def test_several_series_stand_side_by_side(self, heard, rng):
         participant, baseline, added = heard
         others = {name: series(rng.standard_normal((300, 2)), ["x", "y"]) for name in "ab"}

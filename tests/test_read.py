@@ -1,6 +1,7 @@
 """Recordings in files: what goes in comes out, and what cannot be right is refused."""
 
 import ast
+import dataclasses
 import importlib.util
 import warnings
 from pathlib import Path
@@ -213,6 +214,7 @@ class TestTrials:
             ("onsets.tsv", "onset\tstimulus\tvalue\n5\tbach\t1\n30.5\tholst\t2\n"),
             ("onsets.TSV", "\ufeffstimulus\tonset\r\nholst\t30.5\r\nbach\t5.0\r\n\r\n"),
             ("onsets.csv", "onset,stimulus\n5,bach\n30.5,holst"),
+            ("blanks.csv", "onset,stimulus\n5, bach\n30.5,holst  \n"),
         ],
     )
     def test_tables_in_files(self, raw, tmp_path, name, text):
@@ -305,7 +307,9 @@ class TestTrials:
         )
         with pytest.raises(ValueError, match=message):
             read_participant(raw, onsets, SECONDS, name="sub-01")
-        assert read_participant(raw, onsets, SECONDS, tolerance=1.0).trials[1].n_times == 2500
+        person = read_participant(raw, onsets, SECONDS, tolerance=1.0)
+        assert person.trials[1].n_times == 2500
+        assert person.history[-1] == "trial 1 (holst): its first 1.000 s of EEG are also the last of trial 0"
         read_participant(raw, [(5.0, "bach"), (25.0, "holst")], SECONDS)
 
     @pytest.mark.parametrize("gap", ["EDGE boundary", "boundary", "New Segment/"])
@@ -329,6 +333,23 @@ class TestTrials:
         np.testing.assert_array_equal(person.trials[0].eeg, person.trials[2].eeg)
         with pytest.raises(ValueError, match=r"interrupted at \S+ s, within trial 1 \(holst\)"):
             read_participant(both, CODES, {"bach": 20.0, "holst": 30.0})
+
+    @pytest.mark.parametrize("gap", ["EDGE boundary", "boundary", "New Segment/"])
+    def test_nothing_beyond_a_gap_is_used(self, raw, gap):
+        raw.set_annotations(raw.annotations.append(24.5, 0.0, gap))
+        person = read_participant(raw, CODES, SECONDS, tolerance=1.0)
+        np.testing.assert_array_equal(person.trials[0].mask, np.arange(2000) < 1950)
+        assert person.trials[1].mask.all()
+        assert person.history[-1] == "trial 0 (bach): the last 0.500 s masked, after an interruption"
+
+    def test_joined_recordings_do_not_run_into_each_other(self, raw):
+        one, other = raw.copy().crop(0, 25.0), raw.copy().crop(28.0)
+        other._data[:3] = 1e-4
+        both = mne.concatenate_raws([one, other], verbose="error")
+        person = read_participant(both, {"one": "bach"}, {"bach": 22.0}, tolerance=3.0)
+        assert (person.trials[0].eeg == 1e-4).all(axis=1).any(), "EEG of the other recording is there"
+        assert not (person.trials[0].eeg[person.trials[0].mask] == 1e-4).any(), "and not used"
+        assert person.trials[0].mask.sum() >= 2000
 
     def test_the_end_of_the_recording(self, raw):
         onsets = [(5.0, "bach"), (35.1, "holst")]
@@ -539,6 +560,46 @@ class TestMasks:
             read_participant(raw, CODES, SECONDS)
         person = read_participant(raw, CODES, SECONDS, on_nan="mask")
         np.testing.assert_array_equal(np.flatnonzero(~person.trials[1].mask), [10])
+        assert person.history[-1] == "trial 1 (holst): 1 samples masked, NaN in a channel"
+
+    def test_a_trial_without_a_usable_sample(self, raw):
+        raw.set_annotations(raw.annotations.append(5.0, 20.0, "BAD_sleep"))
+        message = (
+            r"x, trial 0 \(bach\): no sample is usable, all are masked. Leave it out: `dataclasses.replace\(person"
+        )
+        with pytest.warns(UserWarning, match=message):
+            person = read_participant(raw, CODES, SECONDS, name="x")
+        left = dataclasses.replace(person, trials=[trial for trial in person.trials if trial.mask.any()])
+        assert left.stimuli == ("holst",)
+
+    def test_reference_and_filters_are_known(self, raw):
+        raw.set_eeg_reference(["Cz"], verbose="error").filter(1.0, 20.0, verbose="error")
+        info = read_participant(raw, CODES, SECONDS).info
+        for key in ("custom_ref_applied", "highpass", "lowpass"):
+            assert info[key] == raw.info[key] != mne.create_info(NAMES, 100.0, "eeg")[key]
+
+    def test_half_a_file(self, raw, tmp_path):
+        raw.save(tmp_path / "whole_raw.fif", buffer_size_sec=1, verbose="error")
+        whole = (tmp_path / "whole_raw.fif").read_bytes()
+        (tmp_path / "half_raw.fif").write_bytes(whole[: len(whole) // 2])
+        with (
+            pytest.warns(RuntimeWarning, match="Invalid tag"),
+            pytest.raises(ValueError, match="half_raw: STI cannot be read .*The file is damaged or cut short: copy it"),
+        ):
+            read_participant(tmp_path / "half_raw.fif", {1: "bach", 2: "holst"}, SECONDS)
+
+    def test_a_damaged_file(self, raw, monkeypatch):
+        """As MNE fails at a FIF file of which the end is missing."""
+
+        def broken(*args, **options):
+            raise ValueError("cannot reshape array of size 7 into shape (3,100)")
+
+        monkeypatch.setattr(mne.io.BaseRaw, "get_data", broken)
+        message = (
+            r"x, trial 0 \(bach\): .*read from 5.000 to 25.000 s \(ValueError: cannot reshape.*damaged or cut short"
+        )
+        with pytest.raises(ValueError, match=message):
+            read_participant(raw, CODES, SECONDS, name="x")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -654,10 +715,41 @@ class TestEpochs:
         assert epochs.ch_names[0] == "Fz"
         with pytest.raises(ValueError, match="expected one mne.Epochs in volts, without tolerance"):
             read_participant(epochs, unit="uV")
-        with pytest.raises(ValueError, match="log, stim_channel and bits go with triggers"):
-            read_participant(epochs, log=["bach", "holst"])
+        for options in ({"log": ["bach", "holst"]}, {"bits": 255}, {"duplicates": "first"}):
+            with pytest.raises(TypeError, match=f"{next(iter(options))}: look for triggers in a recording, but source"):
+                read_participant(epochs, **options)
         with pytest.raises(ValueError, match="expected one mne.Epochs"):
             read_participant([epochs, raw], ["bach", "holst"], name="x")
+
+    @pytest.mark.parametrize(
+        "trials",
+        [
+            {"two": "holst", "one": "bach", "three": "satie"},
+            {2: "holst", 1: "bach"},
+            {"two": "holst", np.int64(1): "bach"},
+        ],
+    )
+    def test_events_by_name_or_code(self, raw, epochs, trials):
+        """In the order of the epochs, whatever that of the dictionary."""
+        epochs.event_id = {"one": 1, "two": 2}
+        same_trials(read_participant(epochs, trials, SECONDS), by_hand(raw))
+
+    @pytest.mark.parametrize(
+        ("trials", "error", "message"),
+        [
+            ({"bach": "b"}, ValueError, "expected a sound for every event, got none for 'holst'"),
+            ({1: "b", "bach": "c", 2: "d"}, ValueError, "event 'bach' is given two sounds, 'b' and 'c'"),
+            ({1: 1, 2: 2}, TypeError, r"trials\[1\]: expected the name of a sound, got 1"),
+            ("bach", TypeError, "expected the sound of each epoch in order, or a dictionary .* got str. Write"),
+            (1, TypeError, "got int. Write"),
+            (Onsets(np.array([5.0, 30.5]), ("bach", "holst")), TypeError, "got Onsets. Write"),
+            (pd.DataFrame({"onset": [5.0], "stimulus": ["bach"]}), TypeError, "got DataFrame. Write"),
+            ([(5.0, "bach"), (30.5, "holst")], TypeError, r"got list with \(5.0, 'bach'\)"),
+        ],
+    )
+    def test_wrong_trials(self, epochs, trials, error, message):
+        with pytest.raises(error, match=message):
+            read_participant(epochs, trials, name="sub-01")
 
 
 class TestFiles:

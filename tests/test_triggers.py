@@ -123,6 +123,36 @@ class TestStimChannel:
         with pytest.raises(ValueError, match=message):
             find_onsets(raw, {1: "bach"})
 
+    def test_codes_are_rounded(self, rng):
+        """Decimals come from scaling and from single precision; they are not cut off."""
+        stim = [(1000, 2.9999), (1005, 0.0001), (3000, 2.0001), (3002, 1.9999), (3005, -0.0001)]
+        onsets = find_onsets(recording(rng, stim=stim), {3: "bach", 2: "holst"}, refractory=0.0)
+        assert (onsets.seconds.tolist(), onsets.stimuli, onsets.notes) == ([10.0, 30.0], ("bach", "holst"), ())
+
+    @pytest.mark.parametrize(
+        ("scale", "message"),
+        [
+            (1e-6, "STI: codes are not whole numbers: it runs from 0 to 2e-06, and holds 2e-06 at 30.000 s. Is the ch"),
+            (0.3, "codes are not whole numbers: it runs from 0 to 0.6, and holds 0.6 at 30.000 s"),
+            (1.4, "codes are not whole numbers: it runs from 0 to 2.8, and holds 1.4 at 10.000 s"),
+            (np.nan, "STI: expected codes throughout, got nan at 6000 samples, the first at 0.000 s. Crop"),
+        ],
+    )
+    def test_scaled_codes_are_refused(self, rng, scale, message):
+        raw = recording(rng, stim=pulses((1000, 1), (3000, 2)))
+        raw._data[1] *= scale
+        with pytest.raises(ValueError, match=message):
+            find_onsets(raw, {1: "bach", 2: "holst"}, name="sub-01")
+
+    def test_negative_codes(self, rng):
+        """Upper lines held high, as 16 or 32 bits with a sign: -255 is 0xff01."""
+        raw = recording(rng, stim=[(0, -256), (1000, -255), (1005, -256), (3000, -254), (3005, -256)])
+        onsets = find_onsets(raw, {1: "bach", 2: "holst"}, bits=255)
+        assert (onsets.seconds.tolist(), onsets.stimuli) == ([10.0, 30.0], ("bach", "holst"))
+        with pytest.raises(ValueError, match=r"none of the codes 255 .*\(STI runs from -256 to -254\)"):
+            find_onsets(raw, {255: "bach"})
+        assert find_onsets(raw, {-255: "bach"}).seconds.tolist() == [10.0]
+
     def test_one_of_several_channels(self, rng):
         raw = recording(rng, stim=pulses((1000, 1)))
         other = mne.io.RawArray(np.zeros((1, 6000)), mne.create_info(["DIN"], SFREQ, "stim"), verbose="error")
@@ -283,6 +313,7 @@ class TestStory:
             ("start", {"refractory": -1}, ValueError, "refractory: expected 0 s or more, got -1"),
             ("start", {"min_duration": np.nan}, ValueError, "min_duration: expected a finite number of seconds"),
             (9, {"bits": 0}, ValueError, "bits: expected at least 1"),
+            ({"BAD_x": "bach"}, {}, ValueError, "codes: 'BAD_x' would be passed over, .* start with BAD or EDGE mark"),
         ],
     )
     def test_wrong_arguments(self, rng, codes, options, error, message):

@@ -6,7 +6,7 @@ from eegic.eeg.cnd import Cnd, read_cnd
 from eegic.eeg.cnd_writer import write_cnd
 from eegic.eeg.pairing import Pairs, pair_features
 from eegic.eeg.participant import Participant, Trial
-from eegic.eeg.preprocess import find_bad_channels, preprocess
+from eegic.eeg.preprocessing import find_bad_channels, preprocess
 from eegic.eeg.read import read_participant
 from eegic.eeg.triggers import Onsets, find_onsets
 

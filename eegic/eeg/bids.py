@@ -16,7 +16,7 @@ import numpy as np
 
 from eegic import _checks
 from eegic.audio import Audio
-from eegic.eeg.cutting import cut
+from eegic.eeg.cutting import cut, interruptions
 from eegic.eeg.heard import Events, Heard, Library, Sounds, find_heard, read_table, sound_lengths
 from eegic.eeg.participant import Participant, Trial, electrode_positions
 from eegic.series import FeatureSeries
@@ -108,8 +108,10 @@ def read_bids(
     from `root`) without suffix: ``stim_file`` ``click/click000.wav`` becomes ``"click/click000"``. Names given in
     `sounds` and `trials` stay as they are, and need no file where `durations` or ``events.tsv`` know the length.
 
-    Types and bad channels come from ``channels.tsv``; stretches whose ``trial_type`` starts with BAD become masks. A
-    channel that is bad in one run is bad in all. Nothing is filtered, and nothing re-referenced.
+    Types and bad channels come from ``channels.tsv``; stretches whose ``trial_type`` starts with BAD become masks, and
+    so do those that only the recording itself annotates. A sound in which the recording was interrupted (``boundary``,
+    ``EDGE`` or ``New Segment``, in either place) is refused. A channel that is bad in one run is bad in all. Nothing is
+    filtered, and nothing re-referenced.
     """
     root = Path(root).expanduser()
     name = f"sub-{_label('subject', subject)}"
@@ -247,6 +249,7 @@ def _recording(name: str, path: BIDSPath, several: bool) -> _Recording:
 
 def _read(recording: _Recording, montage: str | mne.channels.DigMontage | None) -> tuple[mne.io.BaseRaw, list[str]]:
     """A recording, and what mne_bids said about it that matters."""
+    import mne
     import mne_bids
 
     if not recording.file.exists():
@@ -255,8 +258,10 @@ def _read(recording: _Recording, montage: str | mne.channels.DigMontage | None) 
         warnings.simplefilter("always")
         try:  # columns of the file are matched with channels.tsv by name
             raw = mne_bids.read_raw_bids(recording.path, on_ch_mismatch="reorder", verbose="warning")
+            own = mne.io.read_raw(recording.file, verbose="error") if recording.events.rows is not None else raw
         except Exception as error:  # of many kinds, few of which name the file
             raise ValueError(f"{recording.events.label}: {recording.file} cannot be read: {error!r}") from error
+    _keep_marks(raw, own)
     said = [str(one.message) for one in caught if issubclass(one.category, (UserWarning, RuntimeWarning))]
     remarks = list(dict.fromkeys(text.split("\n\n")[0] for text in said if not _HARMLESS.search(text)))
     tables = sorted(path.name for path in recording.file.parent.glob("*_electrodes.tsv"))
@@ -265,6 +270,19 @@ def _read(recording: _Recording, montage: str | mne.channels.DigMontage | None) 
     elif tables and raw.get_montage() is None:
         remarks.append(f"no electrode position could be had from {' or '.join(tables)}. `montage` gives them.")
     return raw, remarks
+
+
+def _keep_marks(raw: mne.io.BaseRaw, own: mne.io.BaseRaw) -> None:
+    """Bring back what the file itself marks as interrupted or bad: mne_bids puts events.tsv in place of that."""
+    if own is raw:
+        return
+    marks = [(gap, 0.0, "boundary") for gap in interruptions(own)]
+    for mark in own.annotations:
+        kind = mark["description"].removeprefix("Comment/")  # put before it by MNE in BrainVision files
+        if kind.upper().startswith("BAD"):
+            marks.append((mark["onset"] - own.first_time, mark["duration"], kind))
+    for onset, duration, kind in marks:
+        raw.annotations.append(onset + raw.first_time, duration, kind)
 
 
 def _unit(recording: _Recording, raw: mne.io.BaseRaw) -> str:
@@ -291,8 +309,7 @@ def _check_trials(
                 "and no EEG may stand in two trials. If events mark ends too, pick those that start a sound with "
                 "`sounds`; if sounds were broken off, shorten them in `durations`; if all is well, pass tolerance=."
             )
-    gaps = [a["onset"] - raw.first_time for a in raw.annotations if a["description"].casefold().startswith("boundary")]
-    for gap in gaps:
+    for gap in interruptions(raw):
         for one in heard:
             if one.onset + slack < gap < one.onset + lengths[one.stimulus] - slack:
                 raise ValueError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NEURAL = ("eeg", "neural")  # what the struct is called in older and in newer files
 _HEAD = 0.095  # metres from the origin to the electrodes, where the file has no known unit
+_BEYOND = 0.2  # of its sound by which the EEG of a trial may go on
 _HEADS = (0.05, 0.15)  # metres: the radius of a head lies in between, or the unit is another
 
 
@@ -478,7 +479,7 @@ def _spans(
         raise ValueError(
             f"{path}: paddingStartSample: expected one whole number, 0 or more, got {matlab.kind_of(given)}."
         )
-    spans = {}
+    spans, beyond = {}, []
     for i, sound in sounds.items():
         start, wanted = padding[i % len(padding)], round(sound.seconds * sfreq)
         after = len(eeg[i]) - start - wanted
@@ -494,6 +495,13 @@ def _spans(
         if cuts:
             notes.said.append(f"{where}: {', '.join(cuts)}")
         spans[i] = slice(start, start + wanted)
+        beyond.append(after / wanted)
+    if min(beyond) > _BEYOND:
+        rate = 1 / next(iter(sounds.values())).series.step
+        notes.doubted.append(
+            f"the EEG of every trial goes on after its sound, for {min(beyond):.0%} of the sound or more: is fs right? "
+            f"It says {sfreq:g} Hz for the EEG and {rate:g} Hz for the stimuli"
+        )
     return spans
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +15,8 @@ from eegic.eeg.participant import Participant
 
 if TYPE_CHECKING:
     import mne
+
+_INTERRUPTED = re.compile(r"boundary|^edge|^new segment", re.IGNORECASE)
 
 
 def cut(
@@ -31,8 +36,9 @@ def cut(
     Parameters
     ----------
     raw : mne.io.BaseRaw
-        EEG channels are taken, bad ones included, others left. Stretches annotated ``BAD_...`` become masks. Nothing
-        more than a trial at a time is read, so `raw` need not be loaded.
+        EEG channels are taken, bad ones included, others left. Stretches annotated ``BAD_...`` become masks, and so
+        does what lies beyond an interruption (two recordings joined, a boundary) within a trial. Nothing more than a
+        trial at a time is read, so `raw` need not be loaded.
     onsets : sequence of float, shape (n_trials,)
         When each sound starts, in seconds from the first sample of the recording (as ``raw.times``; annotation onsets
         and event samples of MNE count from an earlier zero where ``raw.first_samp`` is not 0).
@@ -54,6 +60,7 @@ def cut(
     Returns
     -------
     Participant
+        `history` says what trials lack, what is masked, and which EEG two of them share.
     """
     import mne
     from tqdm import tqdm
@@ -73,7 +80,8 @@ def cut(
             "stimuli."
         )
     slack = 1 if tolerance is None else round(_checks.positive("tolerance", tolerance, "seconds") * sfreq)
-    history, spans, masks = list(history), [], []
+    spans: list[tuple[int, int]] = []
+    history, masks, gaps = list(history), [], interruptions(raw)
     for number, (onset, stimulus) in enumerate(zip(onsets, stimuli, strict=True)):
         where = f"{name}, trial {number} ({stimulus})"
         if stimulus not in durations:
@@ -93,14 +101,23 @@ def cut(
             )
         if first + wanted > stop:
             history.append(f"trial {number} ({stimulus}): {first + wanted - stop} samples short of its sound")
+        history += _shared(number, stimulus, (first, stop), spans, sfreq)
         spans.append((first, stop))
         masks.append(~bad_samples(raw, first, stop))
         if not masks[-1].all():
             lost = (~masks[-1]).mean()
             history.append(f"trial {number} ({stimulus}): {lost:.1%} masked by BAD_ annotations")
+        beyond = [int(gap * sfreq + 1e-6) for gap in gaps if onset + 1 / sfreq < gap]
+        if beyond and min(beyond) < stop:
+            masks[-1][min(beyond) - first :] = False
+            lost = (stop - min(beyond)) / sfreq
+            history.append(f"trial {number} ({stimulus}): the last {lost:.3f} s masked, after an interruption")
     shown = tqdm(spans, desc=f"Reading {name}", unit="trial", leave=False, delay=2, disable=None)
-    return Participant.from_arrays(
-        (raw.get_data(picks, first, stop, verbose="error").T for first, stop in shown),
+    person = Participant.from_arrays(
+        (
+            _read(raw, picks, span, f"{name}, trial {number} ({stimulus})")
+            for number, (span, stimulus) in enumerate(zip(shown, stimuli, strict=True))
+        ),
         stimuli,
         sfreq,
         ch_names=[raw.ch_names[pick] for pick in picks],
@@ -110,8 +127,61 @@ def cut(
         bads=[bad for bad in raw.info["bads"] if raw.ch_names.index(bad) in picks],
         on_nan=on_nan,
         name=name,
-        history=history,
     )
+    for number, (trial, mask) in enumerate(zip(person.trials, masks, strict=True)):
+        where = f"trial {number} ({trial.stimulus})"
+        missing = int((mask & ~trial.mask).sum())
+        if missing:
+            history.append(f"{where}: {missing} samples masked, NaN in a channel")
+        if not trial.mask.any():
+            warnings.warn(
+                f"{name}, {where}: no sample is usable, all are masked. Leave it out: `dataclasses.replace(person, "
+                "trials=[trial for trial in person.trials if trial.mask.any()])`.",
+                stacklevel=3,
+            )
+    return replace(person, info=_as_recorded(person.info, raw.info), history=tuple(history))
+
+
+def _shared(
+    number: int, stimulus: str, span: tuple[int, int], earlier: Sequence[tuple[int, int]], sfreq: float
+) -> list[str]:
+    """Say which EEG the trial has in common with others, beyond a sample of rounding."""
+    (first, stop), notes = span, []
+    for other, (begin, end) in enumerate(earlier):
+        common = min(stop, end) - max(first, begin)
+        if common > 1:
+            in_turn = begin <= first < end <= stop
+            which = "its first {} s of EEG are also the last" if in_turn else "{} s of its EEG are also EEG"
+            notes.append(f"trial {number} ({stimulus}): {which.format(f'{common / sfreq:.3f}')} of trial {other}")
+    return notes
+
+
+def _read(raw: mne.io.BaseRaw, picks: np.ndarray, span: tuple[int, int], where: str) -> np.ndarray:
+    try:
+        return np.asarray(raw.get_data(picks, *span, verbose="error").T)
+    except (ImportError, MemoryError, OSError):
+        raise
+    except Exception as error:  # a broken file can raise anything
+        sfreq = float(raw.info["sfreq"])
+        raise ValueError(
+            f"{where}: the recording cannot be read from {span[0] / sfreq:.3f} to {span[1] / sfreq:.3f} s "
+            f"({type(error).__name__}: {error}). The file is damaged or cut short: copy it again from its source, or "
+            "leave the trial out."
+        ) from error
+
+
+def _as_recorded(info: mne.Info, recorded: mne.Info) -> mne.Info:
+    """The info with what the recording says of its reference and filters."""
+    info = info.copy()
+    with info._unlock():
+        for key in ("custom_ref_applied", "highpass", "lowpass"):
+            info[key] = recorded[key]
+    return info
+
+
+def interruptions(raw: mne.io.BaseRaw) -> list[float]:
+    """Where recordings were joined or paused, in seconds from the first sample."""
+    return [float(a["onset"] - raw.first_time) for a in raw.annotations if _INTERRUPTED.search(a["description"])]
 
 
 def bad_samples(raw: mne.io.BaseRaw, first: int, stop: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ Event = Mapping[str, str]
 Sounds = Mapping[Any, str | None] | Callable[[Event], str | None]
 
 _SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".au")
+_SHOWN = 60  # characters of a name that is too long
 _UNLIKE = 0.1  # seconds by which a table and a sound file may disagree
 
 
@@ -77,17 +79,26 @@ class Library:
     def find(self, text: str) -> tuple[Path, ...]:
         """Files that a text may mean: one, or none, or several when it is ambiguous."""
         wanted = PurePosixPath(text.replace("\\", "/"))
+        plain = _composed(wanted.name)
         if not wanted.is_absolute() and ".." not in wanted.parts:
             for folder in (self.stimuli, self.root):
-                found = [path for suffix in ("", *_SUFFIXES) if _is_there(path := folder / f"{wanted}{suffix}")]
+                found = [path for suffix in ("", *_SUFFIXES) if (path := self._at(folder, f"{wanted}{suffix}"))]
                 if found:
-                    return tuple(found[:1] if found[0].name == wanted.name else found)
-        return tuple(self._by_name.get(wanted.name, ()))
+                    return tuple(found[:1] if _composed(found[0].name) == plain else found)
+        return tuple(self._by_name.get(plain, ()))
+
+    @staticmethod
+    def _at(folder: Path, text: str) -> Path | None:
+        """The file of this path in a folder, however its accents are composed."""
+        for form in (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)):
+            if _is_there(path := folder / form):
+                return path
+        return None
 
     def name(self, file: Path) -> str:
         """The stimulus of a file: its path from the folder of stimuli, or else from the root, without suffix."""
         folder = self.stimuli if file.is_relative_to(self.stimuli) else self.root
-        return file.relative_to(folder).with_suffix("").as_posix()
+        return _composed(file.relative_to(folder).with_suffix("").as_posix())
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -98,9 +109,9 @@ class Library:
             for folder, inner, names in os.walk(top):
                 inner[:] = sorted(one for one in inner if not one.startswith("."))
                 for file in (Path(folder, name) for name in sorted(names)):
-                    by_name.setdefault(file.name, []).append(file)
+                    by_name.setdefault(_composed(file.name), []).append(file)
                     if file.suffix.lower() in _SUFFIXES:
-                        by_name.setdefault(file.stem, []).append(file)
+                        by_name.setdefault(_composed(file.stem), []).append(file)
         return by_name
 
 
@@ -160,11 +171,20 @@ def _events(
     for number, row in enumerate(({"onset": "0"},) if recording.rows is None else recording.rows):
         event = {**recording.entities, "row": str(number), **row}
         where = recording.label if recording.rows is None else f"{recording.label}, line {number + 2} of events.tsv"
+        _check_stretch(event, where)
         said, stimulus = _stated(stated, event, labels, named, where)
         if stimulus is None and (said or is_missing(event.get(column))):
             continue
         onset, length = _seconds(event.get("onset"), f"{where}: onset"), event.get("duration")
-        files = library.find(event[column] if stimulus is None else stimulus)
+        try:
+            files = library.find(event[column] if stimulus is None else stimulus)
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            text = event[column] if stimulus is None else stimulus
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+            raise ValueError(
+                f"{where}: expected the name of a sound file, got {shown!r}, which cannot be looked up "
+                f"({error.strerror}). Correct the table, or say what was heard in `sounds`."
+            ) from error
         if stimulus is None and len(files) != 1:
             what = f"may be {' or '.join(map(str, files))}" if files else "is no file there"
             lost.append(f"{where}, {onset:.3f} s: {event[column]!r} {what}")
@@ -173,6 +193,16 @@ def _events(
         name, by = (library.name(files[0]), column) if stimulus is None else (stimulus, "sounds")
         heard.append(Heard(onset, name, files, by, duration if duration > 0 else None))
     return heard
+
+
+def _check_stretch(event: Event, where: str) -> None:
+    """A stretch that is marked as bad ends after it starts."""
+    kind, length = event.get("trial_type", ""), event.get("duration")
+    if kind.upper().startswith("BAD") and not is_missing(length) and _seconds(length, f"{where}: duration") < 0:
+        raise ValueError(
+            f"{where}: duration: expected 0 seconds or more for {kind!r}, got {length!r}. Give the stretch its start "
+            "and a positive duration, or leave the row out."
+        )
 
 
 def _stated(
@@ -338,6 +368,11 @@ def _plain(text: str) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else text
+
+
+def _composed(text: str) -> str:
+    """One way to write accents: file systems take letters apart that tables hold whole."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _is_there(path: Path) -> bool:

@@ -39,7 +39,7 @@ class Pairs:
     sfreq : float
         Hertz.
     notes : tuple of str
-        What was cropped or merged.
+        What was cropped, merged, or held because its times lie between samples of the EEG.
     """
 
     baseline: tuple[np.ndarray, ...]
@@ -92,13 +92,15 @@ def pair_features(
     slack = 1.0 if tolerance is None else _checks.positive("tolerance", tolerance, "seconds") * sfreq
     given = {"baseline": _complete("baseline", baseline, participant), "added": _complete("added", added, participant)}
     heard = tuple(dict.fromkeys(participant.stimuli))
-    sides = {what: {name: _on_grid(what, name, features, sfreq) for name in heard} for what, features in given.items()}
+    notes: list[str] = []
+    sides = {
+        what: {name: _on_grid(what, name, features, sfreq, notes) for name in heard} for what, features in given.items()
+    }
     names = {what: _names(what, side) for what, side in sides.items()}
     twice = set(names["baseline"]) & set(names["added"])
     if twice:
         listed = ", ".join(sorted(twice))
         raise ValueError(f"added: {listed} stands in the baseline too, and could add nothing to itself.")
-    notes: list[str] = []
     whole = {name: _together(name, [*sides["baseline"][name], *sides["added"][name]], sfreq) for name in heard}
     for what in sides:
         _check_varies(what, names[what], whole)
@@ -139,7 +141,7 @@ def _complete(what: str, features: Features, participant: Participant) -> Featur
     return features
 
 
-def _on_grid(what: str, stimulus: str, features: Features, sfreq: float) -> list[FeatureSeries]:
+def _on_grid(what: str, stimulus: str, features: Features, sfreq: float, notes: list[str]) -> list[FeatureSeries]:
     """Series of one stimulus at the rate of the EEG."""
     several, where = features[stimulus], f"{what}[{stimulus!r}]"
     resampled = []
@@ -164,6 +166,11 @@ def _on_grid(what: str, stimulus: str, features: Features, sfreq: float) -> list
             raise ValueError(
                 f"{where}: {', '.join(series.names)} ends at {series.times[-1]:g} s, before the sound starts. Times "
                 "count from the start of the sound."
+            )
+        begin = series.times[0] * sfreq
+        if abs(series.step * sfreq - 1) < 1e-3 and abs(begin - round(begin)) > 0.1:  # one rate, other instants
+            notes.append(
+                f"{where}: {', '.join(series.names)} held from t={series.times[0]:.4f} s to the next sample of the EEG"
             )
         resampled.append(series.resample(sfreq))
         lost = np.isnan(resampled[-1].values).all(axis=0)

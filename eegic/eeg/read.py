@@ -16,7 +16,7 @@ import numpy as np
 
 from eegic import _checks
 from eegic.audio import Audio
-from eegic.eeg.cutting import cut
+from eegic.eeg.cutting import cut, interruptions
 from eegic.eeg.participant import Participant, electrode_positions
 from eegic.eeg.triggers import Onsets, find_onsets
 from eegic.series import FeatureSeries
@@ -37,7 +37,6 @@ _NOT_EEG = re.compile(
 _AROUND = re.compile(r"^EEG[\s_-]*|[\s_-]+(REF|LE|AVG|AV)$|\.+$", re.IGNORECASE)  # what recorders write around names
 _RENAMED = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # from the 10-20 to the 10-10 system
 _HEADERS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
-_INTERRUPTED = re.compile(r"boundary|^edge|^new segment", re.IGNORECASE)
 
 
 def read_participant(
@@ -75,8 +74,8 @@ def read_participant(
           path of a .tsv or .csv file, or a sequence of ``(onset, stimulus)``.
 
         For several recordings: triggers, which are looked for in each; or a sequence with one entry per recording: the
-        name of a sound that starts with it, ``(onset, stimulus)``, or `Onsets`. For epochs: the sound of each, by
-        default the name of its event.
+        name of a sound that starts with it, ``(onset, stimulus)``, or `Onsets`. For epochs: the sound of each in
+        order, or a dictionary from the names or codes of their events; by default the name of its event.
     durations : dict of str to float, Audio or FeatureSeries; or float
         Seconds that each sound lasts, or one number for all. Epochs may go without, and are then kept to their end.
     name : str, optional
@@ -98,7 +97,8 @@ def read_participant(
     unit : {"V", "mV", "uV", "µV", "nV"}
         Unit of the numbers that MNE takes for volts, for files that do not name theirs.
     tolerance : float, optional
-        Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample.
+        Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample. What
+        lies beyond an interruption of the recording is masked; EEG that two trials share stands in `history`.
     on_nan : {"raise", "mask"}
         As in `Participant.from_arrays`.
 
@@ -135,7 +135,16 @@ def read_participant(
     name = _name(sources) if name is None else name
     names = [name] if one else [f"{name}, {label}" for label in labels]
     by_triggers = isinstance(trials, (Mapping, int, np.integer)) or (isinstance(trials, str) and log is not None)
-    if not by_triggers and any(option is not None for option in (log, stim_channel, bits)):
+    if one and isinstance(source, mne.BaseEpochs):
+        given_options = {"log": log, "stim_channel": stim_channel, "bits": bits}
+        useless = [option for option, value in given_options.items() if value is not None]
+        useless += [f for f, value in (("duplicates", duplicates), ("missing", missing)) if value != "raise"]
+        if useless:
+            raise TypeError(
+                f"{name}: {', '.join(useless)}: look for triggers in a recording, but source is {type(source).__name__}"
+                ", whose events are known. Leave them out, or pass the recording."
+            )
+    elif not by_triggers and any(option is not None for option in (log, stim_channel, bits)):
         raise ValueError(
             f"{name}: log, stim_channel and bits go with triggers, but trials is {type(trials).__name__}. Leave them "
             "out, or give codes such as {1: 'bach'}."
@@ -429,13 +438,13 @@ def _from_table(trials: Any, name: str) -> Onsets:
         if not np.isfinite(onset := _number(row[0])):
             hint = "Write a decimal point." if "," in str(row[0]) else "Leave out what starts no sound."
             raise ValueError(f"{name}, {unit} {first + i}: onset: expected seconds, got {row[0]!r}. {hint}")
-        if not isinstance(row[1], str) or row[1] in ("", "n/a"):
+        if not isinstance(row[1], str) or row[1].strip() in ("", "n/a"):
             raise ValueError(
                 f"{name}, {unit} {first + i}: stimulus: expected the name of a sound, got {row[1]!r}. Leave out what "
                 "starts no sound."
             )
         seconds.append(onset)
-        stimuli.append(row[1])
+        stimuli.append(row[1].strip())
     if not seconds:
         raise ValueError(f"{name}: trials: expected at least one onset, got none.")
     order = np.argsort(seconds, kind="stable")
@@ -517,7 +526,7 @@ def _check_trials(
     """Say if a sound reaches into the next one, or a gap in the recording into a sound."""
     step = 1 / float(raw.info["sfreq"])
     slack = step if tolerance is None else _checks.positive("tolerance", tolerance, "seconds")
-    gaps = [a["onset"] - raw.first_time for a in raw.annotations if _INTERRUPTED.search(a["description"])]
+    gaps = interruptions(raw)
     previous, until = "", -np.inf
     for i, (start, sound) in enumerate(zip(onsets.seconds, onsets.stimuli, strict=True)):
         trial = f"trial {i} ({sound})"
@@ -548,11 +557,46 @@ def _from_epochs(
     epochs: mne.BaseEpochs, trials: Any, durations: Any, on_nan: str, name: str, history: list[str]
 ) -> Participant:
     epochs = epochs.copy().drop_bad(verbose="error")
-    event = {code: label for label, code in epochs.event_id.items()}
-    stimuli = [event[code] for code in epochs.events[:, 2]] if trials is None else list(trials)
+    stimuli = _of_events(epochs, trials, name, history)
     seconds = None if durations is None else _seconds(durations, stimuli, name, history)
     person = Participant.from_epochs(epochs, stimuli, durations=seconds, on_nan=on_nan, name=name)
     return replace(person, history=tuple(history))
+
+
+def _of_events(epochs: mne.BaseEpochs, trials: Any, name: str, history: list[str]) -> list[str]:
+    """Sound of each epoch."""
+    label = {code: event for event, code in epochs.event_id.items()}
+    codes = [int(code) for code in epochs.events[:, 2]]
+    if trials is None:
+        return [label[code] for code in codes]
+    if not isinstance(trials, Mapping):
+        listed = isinstance(trials, Iterable) and not isinstance(trials, (str, os.PathLike))
+        stimuli: list[Any] = list(trials) if listed and not hasattr(trials, "columns") else [None]
+        wrong = [sound for sound in stimuli if not isinstance(sound, str)]
+        if wrong:
+            got = type(trials).__name__ + (f" with {wrong[0]!r}" if listed and wrong[0] is not None else "")
+            raise TypeError(
+                f"{name}: trials: expected the sound of each epoch in order, or a dictionary from events to sounds, "
+                f"got {got}. Write ['bach', 'holst'] or {{{next(iter(label.values()), 1)!r}: 'bach'}}; epochs are cut "
+                "already, so onsets have no place."
+            )
+        return stimuli
+    sounds: dict[int, str] = {}
+    for event, sound in trials.items():
+        code = epochs.event_id.get(event) if isinstance(event, str) else int(_number(event)) if event in label else None
+        if not isinstance(sound, str) or not sound:
+            raise TypeError(f"{name}: trials[{event!r}]: expected the name of a sound, got {sound!r}.")
+        if code not in codes:
+            history.append(f"no epoch is of event {event!r} ({sound})")
+        elif sounds.setdefault(code, sound) != sound:
+            raise ValueError(f"{name}: trials: event {event!r} is given two sounds, {sounds[code]!r} and {sound!r}.")
+    without = [label[code] for code in dict.fromkeys(codes) if code not in sounds]
+    if without:
+        raise ValueError(
+            f"{name}: trials: expected a sound for every event, got none for {_some(without)}. Add them, or select the "
+            "epochs: `epochs[['bach', 'holst']]`."
+        )
+    return [sounds[code] for code in codes]
 
 
 def _some(names: Iterable[object]) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Code = str | int
 _SHOWN = 8  # lines or codes that a message lists before it says how many more
+_WHOLE = 0.1  # how far a value of a stim channel may be from a whole number
+_NO_TRIGGERS = ("BAD", "EDGE")  # how annotations start that mark stretches and cuts
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,8 @@ def find_onsets(
     stim_channel : str, optional
         The channel that holds numbers; by default the only one of type stim.
     bits : int, optional
-        Bits of the stim channel that carry codes, such as 255 for the lowest eight; by default all.
+        Bits of the stim channel that carry codes, such as 255 for the lowest eight; by default all. Negative numbers
+        are taken as two's complement: -255 holds 1 in its lowest eight.
     min_duration : float
         Seconds. Values that a stim channel holds for less belong to the change from what it held before to what it
         holds after: bounces, and lines that switch one after the other. The change counts from its beginning.
@@ -93,8 +96,9 @@ def find_onsets(
 
     Notes
     -----
-    Annotations starting with ``BAD`` or ``EDGE`` are not triggers. A stim channel that holds a code at the first sample
-    may have done so before: that code does not count, and is noted.
+    Annotations starting with ``BAD`` or ``EDGE`` are not triggers. Values of a stim channel are rounded to whole
+    numbers, and refused where they are far from any; without `bits`, negative ones are codes of their own. A stim
+    channel that holds a code at the first sample may have done so before: that code does not count, and is noted.
 
     Examples
     --------
@@ -119,16 +123,20 @@ def find_onsets(
     meaning = _meaning(codes, name)
     wanted = _presented(log, meaning, name)
     notes: list[str] = []
+    levels = None
     if isinstance(next(iter(meaning)), str):
         seconds, found = _annotated(raw)
         where = "among the annotations"
     else:
         channel = _stim_channel(raw, stim_channel, name)
-        seconds, found = _steps(raw, channel, bits, min_duration, meaning, notes)
+        levels = _levels(raw, channel, name)
+        seconds, found = _steps(raw, channel, levels, bits, min_duration, meaning, notes)
         where = f"in {channel}"
     known = np.array([code in meaning for code in found], bool)
     others = Counter(code for code in found if code not in meaning)
     if not known.any():
+        if levels is not None:
+            notes.append(f"{channel} runs from {levels.min()} to {levels.max()}")
         raise ValueError(_nothing_found(meaning, where, others, notes, bits, name))
     if others:
         notes.append(f"triggers that are not in codes: {_counted(others)}")
@@ -159,6 +167,11 @@ def _meaning(codes: object, name: str) -> dict[Code, str | None]:
             raise TypeError(
                 f"{name}: codes[{code!r}]: expected the name of a sound, got {stimulus!r}. Write {{1: 'bach'}}; or, if "
                 "one trigger starts every sound, that trigger alone, and the sounds in `log`."
+            )
+        if isinstance(code, str) and code.upper().startswith(_NO_TRIGGERS):
+            raise ValueError(
+                f"{name}: codes: {code!r} would be passed over, because annotations that start with BAD or EDGE mark "
+                f"stretches to leave out. Rename it: `raw.annotations.rename({{{code!r}: 'start'}})`."
             )
         meaning[code if isinstance(code, str) else int(code)] = stimulus if isinstance(stimulus, str) else None
     if len({isinstance(code, str) for code in meaning}) > 1:
@@ -193,7 +206,7 @@ def _presented(log: Iterable[str] | None, meaning: Mapping[Code, str | None], na
 
 def _annotated(raw: mne.io.BaseRaw) -> tuple[np.ndarray, list[Code]]:
     """Onsets and descriptions of annotations; MNE counts their onsets from `first_time` before the first sample."""
-    triggers = [a for a in raw.annotations if not a["description"].upper().startswith(("BAD", "EDGE"))]
+    triggers = [a for a in raw.annotations if not a["description"].upper().startswith(_NO_TRIGGERS)]
     return np.array([a["onset"] for a in triggers]) - raw.first_time, [str(a["description"]) for a in triggers]
 
 
@@ -213,21 +226,48 @@ def _stim_channel(raw: mne.io.BaseRaw, stim_channel: str | None, name: str) -> s
     )
 
 
+def _levels(raw: mne.io.BaseRaw, channel: str, name: str) -> np.ndarray:
+    """Whole numbers that a stim channel holds. (`mne.find_events` cuts decimals and signs off.)"""
+    try:
+        held = np.asarray(raw[raw.ch_names.index(channel)][0][0])
+    except (ImportError, MemoryError, OSError):
+        raise
+    except Exception as error:  # a broken file can raise anything
+        raise ValueError(
+            f"{name}: {channel} cannot be read ({type(error).__name__}: {error}). The file is damaged or cut short: "
+            "copy it again from its source, or give the onsets as a table."
+        ) from error
+    if not np.isfinite(held).all():
+        lost = np.flatnonzero(~np.isfinite(held))
+        raise ValueError(
+            f"{name}: {channel}: expected codes throughout, got {held[lost[0]]:g} at {len(lost)} samples, the first at "
+            f"{lost[0] / raw.info['sfreq']:.3f} s. Crop the recording, or give the onsets as a table."
+        )
+    levels = np.round(held)
+    off = int(np.argmax(np.abs(held - levels)))
+    if abs(held[off] - levels[off]) > _WHOLE or (held.any() and not levels.any()):
+        raise ValueError(
+            f"{name}: {channel}: codes are not whole numbers: it runs from {held.min():g} to {held.max():g}, and holds "
+            f"{held[off]:g} at {off / raw.info['sfreq']:.3f} s. Is the channel scaled, in volts, or filtered? Undo it "
+            f"(`raw.apply_function(lambda x: x / 1e-6, picks=[{channel!r}])`), or give the onsets as a table."
+        )
+    return np.asarray(levels.astype(np.int64))
+
+
 def _steps(
     raw: mne.io.BaseRaw,
     channel: str,
+    levels: np.ndarray,
     bits: int | None,
     min_duration: float,
     meaning: Mapping[Code, str | None],
     notes: list[str],
 ) -> tuple[np.ndarray, list[Code]]:
     """Onsets and codes of a stim channel. (`mne.find_events` loses what bounces within its `min_duration`.)"""
-    import mne
-
-    steps = mne.find_stim_steps(raw, stim_channel=channel)
     if bits is not None:
-        steps &= [-1, bits, bits]
-    sample, before, after = steps[steps[:, 1] != steps[:, 2]].T
+        levels = levels & bits  # of negative ones in two's complement, however many bits the recorder wrote
+    sample = np.flatnonzero(np.diff(levels)) + 1
+    before, after = levels[sample - 1], levels[sample]
     if len(before) and before[0] in meaning:
         notes.append(f"{channel} holds {before[0]} at the first sample, since when is not known: not counted")
     lasting = np.flatnonzero(np.diff(np.append(sample, np.inf)) >= min_duration * raw.info["sfreq"])
@@ -235,7 +275,7 @@ def _steps(
     begin = sample[np.concatenate([[0], lasting[:-1] + 1])[: len(lasting)]]
     changed = (held != np.append(before[:1], held)[: len(held)]) & (held != 0)
     codes: list[Code] = [int(code) for code in held[changed]]
-    return (begin[changed] - raw.first_samp) / raw.info["sfreq"], codes
+    return begin[changed] / raw.info["sfreq"], codes
 
 
 def _without_duplicates(

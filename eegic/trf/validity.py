@@ -136,6 +136,21 @@ class Power:
         ends = [[_interval(int(k), len(self.p)) for k in row] for row in self.found]
         return np.moveaxis(np.array(ends), -1, 0)
 
+    def curve(self, shares: object) -> np.ndarray:
+        """Power at any share, from a curve fitted to those that were tried.
+
+        Parameters
+        ----------
+        shares : array_like, shape (n,)
+
+        Returns
+        -------
+        ndarray, shape (n_sizes, n)
+            ``level + (1 - level) / (1 + (half / share)**slope)``, `half` and `slope` fitted by maximum likelihood.
+        """
+        x = _logarithm(np.asarray(shares, dtype=np.float64))
+        return np.array([_curve(x, self.level, half, slope) for half, slope in self._fits()])
+
     def detectable(self, wanted: float = 0.8) -> np.ndarray:
         """Smallest share that would be found with the wanted power.
 
@@ -147,12 +162,16 @@ class Power:
         Returns
         -------
         ndarray, shape (n_sizes,)
-            From ``level + (1 - level) / (1 + (half / share)**slope)``, fitted to all shares by maximum likelihood. NaN
-            where it lies outside the shares that were tried.
+            Where the `curve` reaches it; NaN if that lies outside the shares that were tried.
         """
         if not self.level < wanted < 1:
             raise ValueError(f"wanted: expected a power between the level, {self.level:g}, and 1, got {wanted!r}.")
-        return np.array([_share_found(row, len(self.p), self.shares, self.level, wanted) for row in self.found])
+        odds = (wanted - self.level) / (1 - wanted)
+        needed = np.array([np.exp(half) * odds ** (1 / slope) for half, slope in self._fits()])
+        return np.where((self.shares.min() <= needed) & (needed <= self.shares.max()), needed, np.nan)
+
+    def _fits(self) -> list[tuple[float, float]]:
+        return [_fit(row, len(self.p), _logarithm(self.shares), self.level) for row in self.found]
 
     def __repr__(self) -> str:
         tried = f"not between {100 * self.shares.min():.3g} and {100 * self.shares.max():.3g} %"
@@ -592,27 +611,36 @@ def _check_shares(shares: Sequence[float]) -> np.ndarray:
     return array
 
 
-def _share_found(found: np.ndarray, n_checks: int, shares: np.ndarray, level: float, wanted: float) -> float:
-    """Share at which a fitted power reaches `wanted`, or NaN outside those that were tried."""
-    from scipy.optimize import minimize
-    from scipy.special import expit, logit, xlogy
-
+def _logarithm(shares: np.ndarray) -> np.ndarray:
+    """-inf at a share of 0, where the power is the level whatever the curve."""
     with np.errstate(divide="ignore"):
-        x = np.log(shares)  # -inf at a share of 0, where the power is the level
-    if np.isinf(x).all():
-        return np.nan
+        return np.asarray(np.log(shares))
+
+
+def _curve(x: np.ndarray, level: float, half: float, slope: float) -> np.ndarray:
+    """Power at the logarithm of a share; it is halfway between the level and 1 at `half`."""
+    from scipy.special import expit
+
+    return np.asarray(level + (1 - level) * expit(slope * (x - half)))
+
+
+def _fit(found: np.ndarray, n_checks: int, x: np.ndarray, level: float) -> tuple[float, float]:
+    """Place and slope of the curve that makes the numbers of effects found at `x` most likely."""
+    from scipy.optimize import minimize
+    from scipy.special import xlogy
 
     def unlikely(parameters: np.ndarray) -> float:
-        half, slope = parameters
-        p = np.clip(level + (1 - level) * expit(slope * (x - half)), 1e-12, 1 - 1e-12)
+        p = np.clip(_curve(x, level, *parameters), 1e-12, 1 - 1e-12)
         return -float((xlogy(found, p) + xlogy(n_checks - found, 1 - p)).sum())
 
-    low, high = x[np.isfinite(x)].min(), x.max()
+    tried = x[np.isfinite(x)]
+    if not len(tried):
+        return np.nan, 1.0
+    low, high = tried.min(), tried.max()
     starts = [(half, 2.0) for half in np.linspace(low, high, 5)]
-    fits = [minimize(unlikely, start, bounds=[(low - 5, high + 5), (0.2, 8)]) for start in starts]
+    fits = [minimize(unlikely, start, bounds=[(low - 5, high + 5), (0.2, 8.0)]) for start in starts]
     half, slope = min(fits, key=lambda fit: fit.fun).x
-    share = float(np.exp(half + logit((wanted - level) / (1 - level)) / slope))
-    return share if shares.min() <= share <= shares.max() else np.nan
+    return float(half), float(slope)
 
 
 def _attainable(level: float, n_surrogates: int) -> float:

@@ -59,7 +59,8 @@ def preprocess(
         As recorded.
     reference : {"average", "REST"}, str or sequence of str, or None
         ``average`` of the good channels; a point at infinity (``REST``; Yao, 2001); the mean of the channels named,
-        such as mastoids; or None for the reference of the recording. Channels that were bad never take part.
+        such as mastoids; or None for the reference of the recording. Channels that were bad never take part, not even
+        interpolated: they add nothing of their own.
     l_freq, h_freq : float or None
         Cut-offs of the high-pass and of the low-pass in hertz; None leaves one out.
     order : int
@@ -95,7 +96,8 @@ def preprocess(
     Warns
     -----
     UserWarning
-        When channels hold clipped plateaus, when slow drift is left in, when more than a third of the channels is bad.
+        When channels hold clipped plateaus, when slow drift is left in, when more than a third of the channels is bad,
+        when a trial is masked throughout.
 
     Notes
     -----
@@ -111,7 +113,9 @@ def preprocess(
     fraction with a denominator up to 10,000 is exact, the drift over the longest trial is noted, and refused above half
     a sample. A trial of n samples becomes one of ``round(n * new / old)``.
 
-    **Masks.** Masked samples are filtered as they are. A new sample may be used if every old sample up to half a new
+    **Masks.** Before they are filtered, masked stretches are replaced by a straight line from the sample before to the
+    sample after, at the ends of a trial by the nearest usable sample, so that no artefact under a mask reaches beyond
+    it. A trial that is masked throughout stays as it is. A new sample may be used if every old sample up to half a new
     sample away from it may, the masked stretches having grown by `settle`. Masked samples play no part in finding bad
     channels.
 
@@ -146,14 +150,8 @@ def preprocess(
         bads = [name for name in participant.ch_names if name in known or name in found]
         _check_what_is_left(participant, known | found)
         history = [_account(participant, known, found, rule), *notes, *_quality(participant, bads, l_freq)]
-        operator, info, steps = spatial_operator(
-            participant.info,
-            bads,
-            interpolate=interpolate,
-            reference=reference,
-            forward=forward,
-            where=participant.name,
-        )
+        history += _masked_throughout(participant)
+        operator, info, steps = _spatial(participant, bads, interpolate, reference, forward)
         grown = timing.settling if settle is None else settle
         still_bad = np.isin(participant.ch_names, info["bads"])
 
@@ -464,15 +462,22 @@ def _found(
 def _continuous(
     participant: Participant, number: int, bads: Sequence[str], on_nan: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """EEG of a trial without gaps, which samples may be used, and which bad channels had gaps, now filled with 0."""
+    """EEG of a trial without gaps, which samples may be used, and which bad channels had gaps, now filled with 0.
+
+    Masked stretches and gaps are bridged by straight lines, at the ends by the nearest usable sample.
+    """
     trial = participant.trials[number]
     lost = ~np.isfinite(trial.eeg)
     gaps = lost.any(axis=0)
     bad = np.isin(participant.ch_names, bads)
-    if not gaps.any():
+    masked = ~trial.mask if trial.mask.any() else np.zeros(trial.n_times, bool)
+    if not (gaps.any() or masked.any()):
         return trial.eeg, trial.mask, gaps
     eeg, mask = trial.eeg.copy(), trial.mask.copy()
     eeg[:, gaps & bad] = 0
+    if masked.any():
+        for channel in np.flatnonzero(~gaps):
+            _bridge(eeg[:, channel], masked)
     for channel in np.flatnonzero(gaps & ~bad):
         here = lost[:, channel]
         infinite = bool(np.isinf(eeg[:, channel]).any())
@@ -483,9 +488,14 @@ def _continuous(
                 f"{'infinite' if infinite else 'NaN'} samples, the first at sample {int(np.argmax(here))}. "
                 f"{remedy or 'M'}ark the channel as bad: bad_channels=[...]."
             )
-        eeg[here, channel] = np.interp(np.flatnonzero(here), np.flatnonzero(~here), eeg[~here, channel])
+        _bridge(eeg[:, channel], here if (here | masked).all() else here | masked)
         mask &= ~here
     return eeg, mask, gaps & bad
+
+
+def _bridge(x: np.ndarray, here: np.ndarray) -> None:
+    """Draw straight lines across samples of one channel, in place."""
+    x[here] = np.interp(np.flatnonzero(here), np.flatnonzero(~here), x[~here])
 
 
 def _frozen(eeg: np.ndarray, stimulus: str, mask: np.ndarray) -> Trial:
@@ -524,6 +534,44 @@ def _check_what_is_left(participant: Participant, reasons: dict[str, str]) -> No
             f"{participant.name}: {len(reasons)} of {n_channels} channels are bad: {listed}. Look at the recording.",
             stacklevel=3,
         )
+
+
+def _masked_throughout(participant: Participant) -> list[str]:
+    lost = [_where(participant, i) for i, trial in enumerate(participant.trials) if not trial.mask.any()]
+    for where in lost:
+        warnings.warn(
+            f"{where}: every sample is masked, so it was filtered as it is. Leave the trial out, or correct its mask.",
+            stacklevel=3,
+        )
+    return [f"{where}: masked throughout, filtered as it is" for where in lost]
+
+
+def _spatial(
+    participant: Participant,
+    bads: Sequence[str],
+    interpolate: bool,
+    reference: str | Sequence[str] | None,
+    forward: mne.Forward | None,
+) -> tuple[np.ndarray, mne.Info, list[str]]:
+    """As `spatial_operator`; what was interpolated has no part in the average, nor in REST."""
+    info, where = participant.info, participant.name
+    common = reference if isinstance(reference, str) and reference in ("average", "REST") else None
+    operator, out, steps = spatial_operator(
+        info, bads, interpolate=interpolate, reference=None if common else reference, forward=forward, where=where
+    )
+    if common is None:
+        return operator, out, steps
+    alone, rereferenced, notes = spatial_operator(
+        info, bads, interpolate=False, reference=common, forward=forward, where=where
+    )
+    good = int(np.argmin(np.isin(participant.ch_names, bads)))
+    weights = np.eye(len(alone))[good] - alone[good]  # of the channels in the reference, one for all
+    operator = operator - np.outer(~np.isin(participant.ch_names, out["bads"]), weights)
+    rereferenced["bads"] = out["bads"]
+    if bads:
+        n_good = len(info["ch_names"]) - len(bads)
+        notes.append(f"{common} of {n_good} good channels: {', '.join(bads)} had no part in it")
+    return operator, rereferenced, [*steps, *notes]
 
 
 def _account(participant: Participant, known: dict[str, str], found: dict[str, str], rule: _Rule | None) -> str:

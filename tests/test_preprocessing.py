@@ -11,7 +11,7 @@ import pytest
 from scipy import signal
 
 from eegic import Participant, datasets, trf
-from eegic.eeg.preprocess import find_bad_channels, preprocess
+from eegic.eeg.preprocessing import find_bad_channels, preprocess
 
 PLAIN = {"reference": None, "bad_channels": "keep", "l_freq": None, "h_freq": None, "sfreq": None, "progress": False}
 NAMES = mne.channels.make_standard_montage("biosemi32").ch_names
@@ -191,8 +191,11 @@ class TestReference:
         done = preprocess(person, **{**PLAIN, "reference": reference}, interpolate=interpolate)
 
         raw = mne.io.RawArray(person.trials[0].eeg.T.copy(), person.info, verbose="error")
-        if interpolate:
+        if interpolate and reference in ("average", "REST"):  # what is interpolated has no part in either
+            filled = raw.copy().interpolate_bads(verbose="error")
+        elif interpolate:
             raw.interpolate_bads(verbose="error")
+        before = raw.get_data()[0]
         if reference == "REST":
             good = mne.pick_info(raw.info, mne.pick_types(raw.info, eeg=True))
             sphere = mne.make_sphere_model("auto", "auto", good, verbose="error")
@@ -201,9 +204,29 @@ class TestReference:
             raw.set_eeg_reference("REST", forward=forward, verbose="error")
         elif reference:
             raw.set_eeg_reference(reference, verbose="error")
-        expected = raw.get_data().T
+        if interpolate and reference in ("average", "REST"):
+            expected = (filled.get_data() - (before - raw.get_data()[0])).T
+        else:
+            expected = raw.get_data().T
         np.testing.assert_allclose(done.trials[0].eeg, expected, rtol=0, atol=1e-10 * expected.std())
         assert done.bads == (() if interpolate else ("FC1",)) + (("Pz",) if reference == "Pz" else ())
+
+    @pytest.mark.parametrize("interpolate", [True, False])
+    def test_bad_channels_have_no_part_in_the_average(self, rng, interpolate):
+        """Whether interpolated or not; the average is that of the channels which were good all along."""
+        person = build(related(rng, 2560, n_channels=32), bads=["Cz", "Fp1"])
+        good = ~np.isin(person.ch_names, ["Cz", "Fp1"])
+        plain, done = (
+            preprocess(person, **{**PLAIN, "reference": r}, interpolate=interpolate) for r in (None, "average")
+        )
+        again = ~np.isin(done.ch_names, done.bads)
+        mean = person.trials[0].eeg[:, good].mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(
+            done.trials[0].eeg[:, again], (plain.trials[0].eeg - mean)[:, again], rtol=0, atol=1e-18
+        )
+        assert again.sum() == (32 if interpolate else 30)
+        assert "average of 30 good channels: Fp1, Cz had no part in it" in done.history
+        assert done.info["custom_ref_applied"]
 
     def test_a_bad_reference_is_refused(self, rng):
         eeg = related(rng, 2560, n_channels=32)
@@ -237,8 +260,9 @@ class TestInterpolation:
         done = preprocess(person, progress=False)
         raw = mne.io.RawArray(person.trials[0].eeg.T.copy(), person.info, verbose="error")
         raw.info["bads"] = ["FC1"]
-        raw.interpolate_bads(verbose="error").set_eeg_reference("average", verbose="error")
-        filtered = signal.sosfiltfilt(butterworth(1.0, 8.0, 256.0), raw.get_data())
+        raw.interpolate_bads(verbose="error")
+        average = np.delete(person.trials[0].eeg, 4, axis=1).mean(axis=1)
+        filtered = signal.sosfiltfilt(butterworth(1.0, 8.0, 256.0), raw.get_data() - average)
         expected = signal.resample_poly(filtered, 1, 4, axis=1).T
         away = slice(300, -300)
         np.testing.assert_allclose(done.trials[0].eeg[away], expected[away], rtol=0, atol=1e-5 * expected.std())
@@ -377,21 +401,58 @@ class TestMasks:
         assert (away[~usable] < max(0.5 / 64, 1 / old) + 1e-9).all()
 
     def test_stretches_grow_by_what_the_filter_carries(self, rng):
-        """Beyond the mask, a burst of a thousand times the EEG leaves less than 1% of its peak."""
+        """What is unknown under the mask, were it a burst, has less than 1% of its peak beyond."""
         eeg = related(rng, 5120)
         mask = np.ones(5120, bool)
         mask[2500:2510] = False
         burst = eeg[0].copy()
         burst[2500:2510] += 1e4
-        done, clean = (
-            preprocess(build([x], masks=[mask]), bad_channels="keep", reference=None, progress=False).trials[0]
-            for x in (burst, eeg[0])
+        through, clean, done = (
+            preprocess(build([x], masks=masks), bad_channels="keep", reference=None, progress=False).trials[0]
+            for x, masks in ((burst, None), (eeg[0], None), (burst, [mask]))
         )
-        trace = np.abs(done.eeg - clean.eeg).max(axis=1)
+        trace = np.abs(through.eeg - clean.eeg).max(axis=1)
         assert trace[done.mask].max() < 0.011 * trace.max()
         assert 0.4 < (~done.mask).sum() / 64 / 2 < 0.55
         without = preprocess(build([burst], masks=[mask]), settle=0.0, reference=None, progress=False).trials[0]
         assert trace[without.mask].max() > 0.4 * trace.max()
+
+    @pytest.mark.parametrize("where", [slice(2500, 2510), slice(0, 40), slice(5000, 5120)])
+    def test_no_artefact_leaks_from_under_a_mask(self, rng, where):
+        eeg = related(rng, 5120)
+        mask = np.ones(5120, bool)
+        mask[where] = False
+        spoilt = eeg[0].copy()
+        spoilt[where] += 5e3
+        done, clean = (preprocess(build([x], masks=[mask]), progress=False) for x in (spoilt, eeg[0]))
+        usable = clean.trials[0].mask
+        assert done.history == clean.history
+        difference = (done.trials[0].eeg - clean.trials[0].eeg)[usable]
+        assert np.abs(difference).max() < 0.01 * clean.trials[0].eeg[usable].std()
+
+    def test_the_bridge_is_straight_and_holds_at_the_ends(self, rng):
+        eeg = related(rng, 2560)
+        mask = np.ones(2560, bool)
+        for where in (slice(0, 30), slice(700, 720), slice(2500, 2560)):
+            mask[where] = False
+        x = build(eeg, masks=[mask]).trials[0].eeg
+        done = preprocess(build(eeg, masks=[mask]), **PLAIN).trials[0].eeg
+        np.testing.assert_array_equal(done[mask], x[mask])
+        np.testing.assert_array_equal(done[:30], np.tile(x[30], (30, 1)))
+        np.testing.assert_array_equal(done[2500:], np.tile(x[2499], (60, 1)))
+        share = (np.arange(1, 21) / 21)[:, None]
+        np.testing.assert_allclose(done[700:720], (1 - share) * x[699] + share * x[720], rtol=1e-10, atol=1e-18)
+
+    def test_a_trial_masked_throughout_is_told_and_stays(self, rng):
+        eeg = related(rng, 2560, 2560)
+        masks = [np.zeros(2560, bool), np.ones(2560, bool)]
+        with pytest.warns(UserWarning, match=r"sub-01, trial 0 \(s0\): every sample is masked.*Leave") as caught:
+            done = preprocess(build(eeg, masks=masks), bad_channels="keep", progress=False)
+        assert [one.filename for one in caught] == [__file__]
+        expected = preprocess(build(eeg), bad_channels="keep", progress=False)
+        np.testing.assert_array_equal(done.trials[0].eeg, expected.trials[0].eeg)
+        assert not done.trials[0].mask.any()
+        assert "sub-01, trial 0 (s0): masked throughout, filtered as it is" in done.history
 
     def test_the_history_counts(self, rng):
         mask = np.ones(2560, bool)
@@ -497,7 +558,8 @@ class TestParticipant:
             "for flat ones, for SDs above 3 or below 0.167 times the median of the 4 nearest channels in more than 25% "
             "of the time, and for largest correlations with another channel below 0.5 times that of the median channel",
             "interpolated FC1, Pz by spherical splines from 30 channels",
-            "re-referenced to the average of 32 channels",
+            "re-referenced to the average of 30 channels",
+            "average of 30 good channels: FC1, Pz had no part in it",
             "filtered trial by trial: Butterworth high-pass at 1 Hz and low-pass at 8 Hz, order 2, forwards and "
             "backwards (zero phase; in effect order 4, -6 dB at the cut-off), ends extended by 1 s of odd reflection",
             "resampled from 256 to 64 Hz by 1/4 (polyphase, anti-aliasing low-pass at 32 Hz)",
