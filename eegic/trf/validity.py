@@ -25,6 +25,7 @@ from eegic.trf import design as designing
 from eegic.trf import lags as lagging
 from eegic.trf import surrogates
 from eegic.trf.delta import DeltaR, _names, _together, delta_r
+from eegic.trf.folds import labels_of
 from eegic.trf.inputs import Trials, check_arrays, to_numpy
 from eegic.trf.model import TRF
 from eegic.trf.surrogates import Music
@@ -231,10 +232,11 @@ def false_positives(
     sound, in order over the onsets, as far as the baseline at the onset does not explain them; what it explains stays.
     Repeats of a sound have the same pseudo-feature.
 
-    What repeats within a sound over more than the guard, such as a beat, survives the turn; if EEG answers to it, that
-    counts as a false positive. With few sounds, the pseudo-features of ``shift`` and ``events`` resemble one another,
-    and the rate varies more than its interval says. A test that holds may still mislead: EEG may answer to what neither
-    feature describes and the added one goes along with.
+    The rate is that on this EEG with these sounds. If they are few or short, it scatters about the level from one data
+    set to the next, although the null holds over all of them; and pseudo-features of ``shift`` and ``events``, made of
+    few sounds, resemble one another. What repeats within a sound over more than the guard, such as a beat, survives the
+    turn; if EEG answers to it, that counts as a false positive. Unseen remain relations to the baseline that are not
+    linear or differ between sounds, and EEG that answers to what the added feature merely goes along with.
 
     Examples
     --------
@@ -316,6 +318,9 @@ def power(
     Gaussians over the window of lags, with a peak at 30 % and a trough at 60 % of it (standard deviations 10 % and
     12 %). Effects in few channels, or that change from sound to sound, are harder to find. An effect that the EEG has
     already is neither removed nor counted.
+
+    Of four sounds there are 23 other orders. Fewer surrogates are drawn at random, the real order often among them, and
+    then no p-value is small: half of the trials may need more surrogates than all of them.
 
     Examples
     --------
@@ -410,9 +415,10 @@ class _Analysis:
             x, y, sfreq, *window, **layout_options, basis=None, bands=None, backward=False
         )
         n_lags = len(layout.lags)
-        names, groups = _names(n_baseline, models), options["groups"]
+        names = _names(n_baseline, models)
+        options["groups"] = labels_of(options["groups"], len(x))
         music = surrogates.split_features(
-            trials, names, groups, layout.sfreq, n_lags, null, conditional=True, unheard=unheard
+            trials, names, options["groups"], layout.sfreq, n_lags, null, conditional=True, unheard=unheard
         )
         guard = n_lags + round(
             _checks.positive("autocorrelation", options["autocorrelation"], "seconds") * layout.sfreq
@@ -474,9 +480,9 @@ class _Analysis:
         """Analyse some trials with the pseudo-feature of this rest, and with an answer in the EEG."""
         trials = range(len(self.y)) if chosen is None else chosen.tolist()
         options = {**self.options, "rng": seed}
-        for name in ("groups", "masks"):
-            if options[name] is not None:
-                options[name] = [options[name][i] for i in trials]
+        options["groups"] = [options["groups"][i] for i in trials]
+        if options["masks"] is not None:
+            options["masks"] = [options["masks"][i] for i in trials]
         y = [self.y[i] if answer is None else self.y[i] + self._like(answer[i], i) for i in trials]
         x = [self.trials.x[i][:, : self.n_baseline] for i in trials]
         return delta_r(x, [self._feature(rest, i) for i in trials], y, self.sfreq, **options)
@@ -545,7 +551,7 @@ class _Analysis:
 
         if n_trials is None:
             half = math.ceil(n_all / 2)
-            return [n_all] if problem(half) or half == n_all else [half, n_all]
+            return [n_all] if len(repeats) == 1 or problem(half) else [half, n_all]
         sizes = [_checks.count("n_trials", n) for n in n_trials]
         if not sizes:
             raise ValueError(

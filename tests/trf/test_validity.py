@@ -298,6 +298,25 @@ def test_the_injected_answer_has_the_share_it_says(rng, asked, tmin):
     )
 
 
+def test_every_added_feature_answers_within_its_own_window(rng, asked):
+    pairs = [music(rng, 0.5, 480) for _ in range(5)]
+    baseline, eeg = [e for e, _ in pairs], [pink(rng, 480, 2) for _ in pairs]
+    added = [np.hstack([f, 5 * pink(rng, 480)]) for _, f in pairs]
+    windows = {"tmin": [0.0, 0.0, -0.25], "tmax": [0.25, 0.125, 0.0]}
+    power(baseline, added, eeg, SFREQ, **{**QUICK, **windows}, shares=[1.0], n_trials=[5], n_checks=1)
+    assert asked[0].options["tmin"] == windows["tmin"]
+    response = np.concatenate([new - old for new, old in zip(asked[0].y, eeg, strict=True)])[:, :1]
+    fitted = trf.fit(baseline, added, SFREQ, tmin=-0.5, tmax=0.5, alpha=1e-6).predict(baseline)
+    rest = [a - part for a, part in zip(asked[0].added, fitted, strict=True)]
+    weights = trf.fit(rest, np.split(response, 5), SFREQ, tmin=-0.4, tmax=0.4, alpha=1e-9).weights[..., 0]
+    for kernel, first, last in zip(weights, (0, -8), (4, 0), strict=True):
+        times = np.arange(-13, 14)
+        inside = (first <= times) & (times <= last)
+        assert abs(kernel[~inside]).max() < 1e-3 * abs(kernel[inside]).max()
+    spread = [np.concatenate(rest)[:, k].std() for k in range(2)]
+    assert spread[0] * weights[0].max() == pytest.approx(spread[1] * weights[1].max(), rel=0.3)
+
+
 def test_gaps_masks_and_drift_between_trials_do_not_raise_the_share(rng, asked):
     baseline, added, eeg, _ = recording(rng, 0.5, n_sounds=5, n_times=480)
     masks = [np.arange(480) > 100 for _ in eeg]
