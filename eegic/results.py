@@ -144,7 +144,7 @@ class Tracking:
 
     @cached_property
     def p_mean(self) -> np.ndarray:
-        """One-sided p-value of the gain averaged over channels, shape (n_models,)."""
+        """One-sided p-value of the gain averaged over channels, shape (n_models,); not corrected for several models."""
         return stats.p_value(np.nanmean(self.gain, axis=1), np.nanmean(self.null, axis=2).T)
 
     @property

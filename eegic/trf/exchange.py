@@ -58,7 +58,8 @@ class Search:
             if index[k].ndim == 1 and self.grid[0] > 0:
                 solution = held.solve(k, self.grid[index[k]])
             else:
-                solution = held.path((k,), self.grid, np.ones(1)).at(index[k])
+                position = index[k][:, None] if index[k].ndim == 1 else index[k]
+                solution = held.path((k,), self.grid, np.ones(1)).at(position)
             r.update((s, solution.predict(parts[s]).score("r")[:, 0]) for s in fold)
         return array_namespace(r[0]).stack([r[s] for s in range(len(r))], axis=1)
 

@@ -66,7 +66,8 @@ def partition(baseline: object, added: Mapping[str, object], y: object, sfreq: f
     Notes
     -----
     Every part has its own null: the unique part of a feature is tested by exchanging what neither the baseline nor the
-    other features explain of it. Gains are in r, which unlike explained variance does not add up exactly.
+    other features explain of it. Gains are in r, which unlike explained variance does not add
+    up: three independent features of equal strength share about a seventh of their joint gain by this count alone.
 
     Examples
     --------

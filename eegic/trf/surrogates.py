@@ -283,6 +283,13 @@ def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: b
             f"pseudo: expected at least as many unheard sounds as heard ones ({music.n_heard}), got {music.n_unheard}. "
             "Each surrogate gives every heard sound a donor of its own."
         )
+    if scheme == "pseudo":
+        different = len({one.tobytes() for one in music.moved[music.n_heard :]})
+        if different < music.n_heard:
+            raise ValueError(
+                f"pseudo: expected at least as many different unheard sounds as heard ones ({music.n_heard}), got "
+                f"{different} among {music.n_unheard}: the others are copies, which would make all surrogates alike."
+            )
     if scheme == "shift":
         _check_shift(trials, guard, accept_drift)
 

@@ -309,3 +309,21 @@ def test_patches_that_would_fill_the_memory_are_computed_anew(rng, monkeypatch):
     plain = trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0)
     monkeypatch.setattr("eegic.trf.exchange._MOST", 0)
     np.testing.assert_array_equal(trf.delta_r(*data, SFREQ, **OPTIONS, n_null=5, rng=0).null, plain.null)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 5])
+def test_a_grid_with_zero_gives_the_null_of_explicit_analyses(rng, n_channels):
+    """As many channels as surrogates, one, or others: each surrogate has its own alpha."""
+    baseline, added, eeg = study(rng, n=6, n_channels=n_channels)
+    options = {**OPTIONS, "alphas": [0.0, 0.1, 10.0]}
+    result = trf.delta_r(baseline, added, eeg, SFREQ, **options, n_null=5, rng=0)
+    almost = trf.delta_r(baseline, added, eeg, SFREQ, **{**options, "alphas": [1e-10, 0.1, 10.0]}, n_null=5, rng=0)
+    assert result.null.shape == (5, n_channels)
+    np.testing.assert_allclose(result.null, almost.null, atol=1e-7)
+
+
+def test_copies_of_one_unheard_sound_are_no_bank(rng):
+    baseline, added, eeg = study(rng, n=4)
+    bank = [(a, b) for a, b in zip(*study(rng, n=1)[:2], strict=True)] * 4
+    with pytest.raises(ValueError, match=r"different unheard sounds as heard ones \(4\), got 1 among 4"):
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=0)
