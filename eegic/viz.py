@@ -5,12 +5,14 @@ Every function draws into the `axes` it is given, or makes a figure of its own, 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegic import _checks
+from eegic.eeg.clock import Offsets
 from eegic.results import Tracking
 from eegic.series import FeatureSeries
 from eegic.trf.scores import mean_defined
@@ -261,6 +263,40 @@ def plot_topography(
     if title:
         axes.set_title(title)
     return axes.figure  # type: ignore[return-value]
+
+
+def plot_alignment_qc(offsets: Offsets, *, axes: Axes | None = None) -> Figure:
+    """Draw how strongly the EEG follows the envelope of the sound at every lag, beside where it should.
+
+    Parameters
+    ----------
+    offsets : Offsets
+        As `eegic.eeg.offset_profile` gives them.
+    axes : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    if not isinstance(offsets, Offsets):
+        raise TypeError(
+            f"plot_alignment_qc: expected Offsets, as `offset_profile` gives them, got {type(offsets).__name__}."
+        )
+    axes = _axes(axes, (6.4, 3.8))
+    lags, (low, high) = 1000 * offsets.lags, offsets.band
+    start, stop = (1000 * lag for lag in offsets.expected)
+    axes.axvspan(start, stop, color=COLOURS[2], alpha=0.12, linewidth=0, label="where a cortical answer peaks")
+    axes.fill_between(lags, low, high, color="0.75", linewidth=0, label="95 % of the null")
+    for number, profile in enumerate(offsets.profiles):
+        axes.plot(lags, profile, color=COLOURS[0], linewidth=0.7, alpha=0.3, label=None if number else "each trial")
+    axes.plot(lags, offsets.profile, color=COLOURS[0], linewidth=2.2, label="mean of trials")
+    axes.plot(1000 * offsets.peak, offsets.profile.max(), "o", color="k", markersize=5, label="its peak")
+    axes.axvline(0, color="k", linewidth=0.8, zorder=0)
+    top = 1.3 * max(offsets.profiles.max(), high.max())  # room for the legend
+    axes.set(xlabel="Lag: EEG after sound (ms)", ylabel="r, RMS over channels", xlim=(lags[0], lags[-1]), ylim=(0, top))
+    axes.set_title(textwrap.fill(f"{offsets.participant}: {offsets.verdict}", 90), fontsize="small", loc="left")
+    axes.legend(loc="upper left", ncols=3, frameon=False, fontsize="small")
+    return _finished(axes)
 
 
 def _gain_maps(result: Tracking, limit: float | None) -> Figure:
