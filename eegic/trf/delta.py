@@ -220,13 +220,20 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     if pseudo is not None and null != "pseudo":
         raise ValueError(f"pseudo: unheard sounds are for null='pseudo', got null={null!r}. Leave one of them out.")
     grid, entropy = ridge.check_alphas(alphas), surrogates.entropy_of(rng)
-    x, n_baseline, models = _together(baseline, added)
+    x, n_baseline, models = features_by_model(baseline, added)
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=None, bands=None, masks=masks, backward=False
     )
     unheard, n_lags = () if pseudo is None else pseudo, len(layout.lags)
     music = surrogates.split_features(
-        trials, _names(n_baseline, models), groups, layout.sfreq, n_lags, null, conditional=conditional, unheard=unheard
+        trials,
+        names_of(n_baseline, models),
+        groups,
+        layout.sfreq,
+        n_lags,
+        null,
+        conditional=conditional,
+        unheard=unheard,
     )
     guard = n_lags + round(_checks.positive("autocorrelation", autocorrelation, "seconds") * layout.sfreq)
     surrogates.check(null, music, trials, guard, accept_drift)
@@ -264,7 +271,7 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     return results if isinstance(added, Mapping) else results[""]
 
 
-def _together(baseline: object, added: object) -> tuple[list[Array], int, dict[str, list[int]]]:
+def features_by_model(baseline: object, added: object) -> tuple[list[Array], int, dict[str, list[int]]]:
     """Features of all, trial by trial, how many the baseline has, and which each model has besides."""
     named = dict(added) if isinstance(added, Mapping) else {"": added}
     if not named:
@@ -288,7 +295,7 @@ def _together(baseline: object, added: object) -> tuple[list[Array], int, dict[s
     return x, n_baseline, models
 
 
-def _names(n_baseline: int, models: Mapping[str, Sequence[int]]) -> tuple[list[str], list[str]]:
+def names_of(n_baseline: int, models: Mapping[str, Sequence[int]]) -> tuple[list[str], list[str]]:
     """What messages call the features of the baseline and the added ones."""
     added = []
     for name, own in models.items():

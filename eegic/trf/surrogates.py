@@ -21,7 +21,7 @@ from eegic.trf.inputs import Trials, to_numpy
 from eegic.trf.model import fit
 
 SCHEMES = ("repair", "pseudo", "shift", "events")
-_EXPLAINED = 0.99  # above it, nothing is left of the added feature to test
+EXPLAINED = 0.99  # above it, nothing is left of the added feature to test
 _DRIFT = 0.2  # standard deviations between the means of the two halves of a trial
 
 
@@ -265,7 +265,7 @@ def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: b
     accept_drift : bool
         True shifts although the EEG drifts.
     """
-    spent = np.flatnonzero(music.explained > _EXPLAINED)
+    spent = np.flatnonzero(music.explained > EXPLAINED)
     if scheme != "events" and len(spent):
         share, name = music.explained[spent[0]], music.names[spent[0]]
         raise ValueError(

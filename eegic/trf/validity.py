@@ -24,7 +24,7 @@ from eegic import _checks
 from eegic.trf import design as designing
 from eegic.trf import lags as lagging
 from eegic.trf import surrogates
-from eegic.trf.delta import DeltaR, _names, _together, delta_r
+from eegic.trf.delta import DeltaR, delta_r, features_by_model, names_of
 from eegic.trf.folds import labels_of
 from eegic.trf.inputs import Trials, check_arrays, to_numpy
 from eegic.trf.model import TRF
@@ -408,14 +408,14 @@ class _Analysis:
         null, unheard = _checks.one_of("null", options["null"], surrogates.SCHEMES), pseudo or ()
         if pseudo is not None and null == "repair":
             raise ValueError("pseudo: null='repair' is checked with the sounds that were heard. Leave it out.")
-        x, n_baseline, models = _together(baseline, added)
+        x, n_baseline, models = features_by_model(baseline, added)
         window = options["tmin"], options["tmax"]
         layout_options: dict[str, Any] = {name: options[name] for name in ("penalty", "masks")}
         trials, layout = designing.lay_out(
             x, y, sfreq, *window, **layout_options, basis=None, bands=None, backward=False
         )
         n_lags = len(layout.lags)
-        names = _names(n_baseline, models)
+        names = names_of(n_baseline, models)
         options["groups"] = labels_of(options["groups"], len(x))
         music = surrogates.split_features(
             trials, names, options["groups"], layout.sfreq, n_lags, null, conditional=True, unheard=unheard
@@ -510,7 +510,7 @@ class _Analysis:
                     "`autocorrelation`."
                 )
             return
-        if self.null == "events" and (self.music.explained > surrogates._EXPLAINED).any():
+        if self.null == "events" and (self.music.explained > surrogates.EXPLAINED).any():
             raise ValueError("added: the baseline explains the values at the onsets, so nothing is left to test.")
         possible = math.prod(len(self.donors(sound)) for sound in range(self.music.n_heard))
         if not possible:
