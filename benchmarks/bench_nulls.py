@@ -1,8 +1,9 @@
 """How fast a null of 1000 refitted surrogates is, beside as many calls of mTRFpy; see README.md.
 
-    python benchmarks/bench_nulls.py [--surrogates 1000] [--threads 2] [--repeat 3] [--quick]
+    python benchmarks/bench_nulls.py [--surrogates 1000] [--threads 2] [--repeat 5] [--quick]
 
-Both sides run in one process on the same data. Before any time is printed they must agree on a surrogate.
+Both sides run in one process on the same data; eegic on NumPy arrays, and on torch tensors of the CPU, which bring a
+LAPACK of their own. Before any time is printed they must agree on a surrogate.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from statistics import median
 from time import perf_counter
 
 import mtrf.stats
 import numpy as np
+import torch
 from bench_trf import SFREQ, Setting, agree, print_versions, simulate, table, timed_at_best
 
 from eegic import trf
@@ -23,7 +26,7 @@ Trials = list[np.ndarray]
 
 
 def ours(setting: Setting, x: Trials, y: Trials, args: argparse.Namespace, n_folds: int | None) -> trf.DeltaR:
-    """The gain of the second feature over the first, with its null."""
+    """The gain of the second feature over the first, with its null, of arrays or tensors."""
     options = {**setting.window, "alphas": setting.alphas, "alpha_units": "mtrf", "n_folds": n_folds}
     baseline, added = [trial[:, :1] for trial in x], [trial[:, 1:] for trial in x]
     options |= {"conditional": False, "n_null": args.surrogates, "n_jobs": args.threads, "rng": 0}
@@ -53,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--surrogates", type=int, default=1000, help="size of the null (default: 1000)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for each side (default: every core)")
-    parser.add_argument("--repeat", type=int, default=3, help="runs after one to warm up (default: 3)")
+    parser.add_argument("--repeat", type=int, default=5, help="rounds of both sides (default: 5)")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it runs, not how fast")
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # what is found here means nothing
@@ -62,22 +65,22 @@ def main() -> None:
     setting = SMALL if args.quick else LARGE
     x, y = simulate(setting)
     print(f"{setting}, {setting.n_alphas} alphas, {setting.n_folds} folds nested, alpha searched in every surrogate")
-    (best, _), threads = timed_at_best(lambda: theirs(setting, x, y, setting.n_folds or -1), args)
-    seconds = []
-    for _ in range(args.repeat):
-        start = perf_counter()
-        ours(setting, x, y, args, setting.n_folds)
-        seconds.append(perf_counter() - start)
-    mine, whole = min(seconds), args.surrogates * best
-    rows = [
-        (f"mTRFpy nested_crossval(k=5), one call x {args.surrogates}", str(threads), f"{whole:.1f}", "1"),
-        (f"eegic delta_r, {args.surrogates} surrogates", str(args.threads), f"{mine:.2f}", f"{whole / mine:.0f}"),
-    ]
-    table("|threads|seconds|times faster", rows)
-    print(
-        f"mTRFpy: {best:.2f} s a call. eegic: {1e3 * mine / args.surrogates:.1f} ms a surrogate, real models included."
-    )
-    print("All runs of eegic, s: " + ", ".join(f"{s:.2f}" for s in seconds))
+    data = {"NumPy": (x, y), "torch": tuple([torch.from_numpy(trial) for trial in one] for one in (x, y))}
+    rows, faster = [], {kind: [] for kind in data}
+    for k in range(args.repeat):  # in turn, so that all meet the same load
+        (call, _), threads = timed_at_best(lambda: theirs(setting, x, y, setting.n_folds or -1), 1, args.threads)
+        row = [str(k + 1), f"{args.surrogates * call:.0f}", str(threads)]
+        for kind, arrays in data.items():
+            start = perf_counter()
+            ours(setting, *arrays, args, setting.n_folds)
+            seconds = perf_counter() - start
+            faster[kind].append(args.surrogates * call / seconds)
+            row += [f"{seconds:.2f}", f"{faster[kind][-1]:.0f}"]
+        rows.append(tuple(row))
+    theirs_called = f"mTRFpy, s: one call x {args.surrogates}|threads"
+    table(f"round|{theirs_called}|eegic, s: NumPy|times faster|eegic, s: torch|times faster", rows)
+    for kind, ratios in faster.items():
+        print(f"{kind}: {median(ratios):.0f} times faster (median of {args.repeat} rounds), the real models included.")
 
 
 if __name__ == "__main__":

@@ -94,12 +94,12 @@ def timed(function: Callable[[], Any], repeat: int) -> Timing:
     return min(seconds), float(np.median(seconds))
 
 
-def timed_at_best(function: Callable[[], Any], args: argparse.Namespace) -> tuple[Timing, int]:
+def timed_at_best(function: Callable[[], Any], repeat: int, threads: int) -> tuple[Timing, int]:
     """Time with one BLAS thread or all of them, whichever is faster, and how many that was."""
     timings = []
-    for n in sorted({1, args.threads}):
+    for n in sorted({1, threads}):
         with threadpool_limits(n, user_api="blas"):
-            timings.append((timed(function, args.repeat), n))
+            timings.append((timed(function, repeat), n))
     return min(timings)
 
 
@@ -153,7 +153,7 @@ def case_a(args: argparse.Namespace) -> None:
     print(f"(a) {setting}, {setting.n_alphas} alphas, leave-one-out")
     run = their_nested(setting, x, y)
     agree_on_folds(nested(setting, x, y, args.threads), *run())
-    seconds, threads = timed_at_best(run, args)
+    seconds, threads = timed_at_best(run, args.repeat, args.threads)
     compare([("mtrf nested_crossval", threads, seconds), *our_rows(setting, x, y, args)])
 
 
@@ -166,7 +166,7 @@ def case_b(args: argparse.Namespace) -> None:
     if args.whole:
         run = their_nested(setting, x, y)
         agree_on_folds(cv, *run())
-        who, (seconds, threads) = "mtrf nested_crossval", timed_at_best(run, replaced(args, repeat=1))
+        who, (seconds, threads) = "mtrf nested_crossval", timed_at_best(run, 1, args.threads)
     else:
         who, seconds, threads = their_session(setting, x, y, cv, args)
     compare([(who, threads, seconds), *our_rows(setting, x, y, args)])
@@ -306,11 +306,11 @@ def case_d(args: argparse.Namespace) -> None:
     with mne.use_log_level("ERROR"):
         for name, other in others.items():
             agree(name, weights, other()[0], 1e-8 * np.abs(weights).max())
-            seconds, threads = timed_at_best(other, args)
+            seconds, threads = timed_at_best(other, args.repeat, args.threads)
             rows.append((name, threads, seconds))
     agree("held-out r", scores[0], explicit()[1])
     print("All weights agree to 1e-8 of the largest, held-out r with the lagged design to 1e-8.")
-    seconds, threads = timed_at_best(ours, args)
+    seconds, threads = timed_at_best(ours, args.repeat, args.threads)
     compare([*rows, ("eegic fit and score", threads, seconds)])
 
 

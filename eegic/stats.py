@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_TIE = 1e-12  # relative difference below which two statistics are equal
+_TIE = 1e-9  # of a statistic, or of the spread of its null: a smaller difference is rounding
 
 
 def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
@@ -28,7 +28,9 @@ def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     >>> p_value(np.array([2.0, 0.0]), np.array([[1.0, 1.0], [3.0, -1.0], [0.0, 0.0]]))
     array([0.5 , 0.75])
     """
-    smaller = null < observed - _TIE * np.maximum(np.abs(observed), 1e-300)  # an undefined surrogate is not smaller
+    with np.errstate(invalid="ignore"):
+        scale = np.fmax(np.abs(observed), np.std(null, axis=0))
+    smaller = null < observed - _TIE * scale  # an undefined surrogate is not smaller
     return np.where(np.isnan(observed), np.nan, (1 + (~smaller).sum(axis=0)) / (1 + len(null)))
 
 

@@ -6,10 +6,10 @@ Samples are read once; their number does not enter anything that comes after.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from operator import add
+from operator import add, sub
 from typing import Any
 
 import numpy as np
@@ -111,22 +111,22 @@ class Moments:
     origin: Origin
 
     def __add__(self, other: Moments) -> Moments:
-        return self._combine(other, 1)
+        return self._combine(other, add)
 
     def __sub__(self, other: Moments) -> Moments:
-        return self._combine(other, -1)
+        return self._combine(other, sub)
 
-    def _combine(self, other: Moments, sign: int) -> Moments:
+    def _combine(self, other: Moments, how: Callable[[Any, Any], Any]) -> Moments:
         if other.origin is not self.origin and not self.origin.equals(other.origin):
             raise ValueError("Moments about different origins do not add. Compute them with one `Origin`.")
         return Moments(
-            self.n + sign * other.n,
-            self.x + sign * other.x,
-            self.y + sign * other.y,
-            self.xx + sign * other.xx,
-            self.xy + sign * other.xy,
-            self.yy + sign * other.yy,
-            self.features + sign * other.features,
+            how(self.n, other.n),
+            how(self.x, other.x),
+            how(self.y, other.y),
+            how(self.xx, other.xx),
+            how(self.xy, other.xy),
+            how(self.yy, other.yy),
+            how(self.features, other.features),
             self.origin,
         )
 
@@ -170,10 +170,13 @@ class Moments:
     @cached_property
     def about_means(self) -> tuple[Array, Array, Array]:
         """Scatter of the design, its products with the outputs, and squares of the outputs (NaN for flat ones)."""
-        xp, sums = array_namespace(self.x), self.x[..., :, None]
+        xp = array_namespace(self.x)
         squares = self.yy - self.y**2 / self.n
         squares = xp.where(squares > FLAT * self.yy, squares, xp.full_like(squares, xp.nan))
-        return self.xx - sums * (self.x / self.n)[..., None, :], self.xy - sums * (self.y / self.n), squares
+        x, y = self.x[..., :, None] * (-self.x / self.n)[..., None, :], self.x[..., :, None] * (-self.y / self.n)
+        x += self.xx
+        y += self.xy
+        return x, y, squares
 
     def feature_sd(self) -> Array:
         """Standard deviation of every feature without lags, shape (n_features,)."""

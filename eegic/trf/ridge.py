@@ -118,7 +118,10 @@ class Ridge:
         """Scatter and products with the outputs of columns divided by their scale, and that scale (..., n_columns)."""
         scatter, cross, _ = train.about_means
         scale = self._scale(train, ratios)
-        return scatter / (scale[..., :, None] * scale[..., None, :]), cross / scale[..., :, None], scale
+        rows = 1 / scale[..., :, None]
+        scatter = scatter * rows
+        scatter *= array_namespace(scale).matrix_transpose(rows)
+        return scatter, cross * rows, scale
 
     def _scale(self, train: Moments, ratios: np.ndarray) -> Array:
         """What each column is divided by, shape (..., n_columns)."""
@@ -207,12 +210,13 @@ class Path:
         turned = xp.matrix_transpose(self.basis) @ products @ self.basis
         same, inverse = self._gaps
         if same is None:
-            alike = xp.linalg.diagonal(turned)[..., :, None] * self.rotated
+            squares = _by_alpha(self._square * xp.linalg.diagonal(turned)[..., :, None], self._rotated_square)
         else:
-            alike = (turned * same) @ self.rotated
+            squares = _by_alpha(self._square, self.rotated * ((turned * same) @ self.rotated))
         turned *= inverse
-        squares = _by_alpha(self._twice_fall, self.rotated * (turned @ self.rotated))
-        squares += _by_alpha(self._square, self.rotated * alike)
+        unlike = turned @ self.rotated
+        unlike *= self.rotated
+        squares += _by_alpha(self._twice_fall, unlike)
         return squares
 
     @cached_property
@@ -225,9 +229,9 @@ class Path:
         if bool(xp.all(steps > _EQUAL * (sizes[..., 1:] + sizes[..., :-1]))):
             own = xp.arange(self.values.shape[-1], device=self.values.device)
             difference[..., own, own] = xp.inf
-            return None, 1 / difference
+            return None, xp.reciprocal(difference)
         same = xp.abs(difference) <= _EQUAL * (sizes[..., :, None] + sizes[..., None, :])
-        return xp.astype(same, xp.float64), 1 / xp.where(same, xp.full_like(difference, xp.inf), difference)
+        return xp.astype(same, xp.float64), xp.reciprocal(xp.where(same, xp.full_like(difference, xp.inf), difference))
 
     @cached_property
     def _twice_fall(self) -> Array:
@@ -238,6 +242,10 @@ class Path:
     @cached_property
     def _square(self) -> Array:
         return self.shrinkage**2
+
+    @cached_property
+    def _rotated_square(self) -> Array:
+        return self.rotated**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,10 +265,8 @@ class Solution:
     def predict(self, test: Moments) -> Sums:
         """Sums of the predictions on held-out moments, for one 'alpha'."""
         xp = array_namespace(self.weights)
-        p, py, of_train = (
-            xp.sum(columns * self.weights, axis=-2)[..., None, :]
-            for columns in (test.x[..., :, None], test.xy, self.train.x[..., :, None])
-        )
+        p, of_train = test.x[..., None, :] @ self.weights, self.train.x[..., None, :] @ self.weights
+        py = xp.sum(test.xy * self.weights, axis=-2)[..., None, :]
         pp = xp.sum((test.xx @ self.weights) * self.weights, axis=-2)[..., None, :]
         return _about_intercept(test, p, pp, py, (self.train.y - of_train) / self.train.n)
 

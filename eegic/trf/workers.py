@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -31,7 +32,7 @@ def workers(n_jobs: int, n_columns: int, *, progress: bool = False) -> Iterator[
     """
     n_threads = (os.cpu_count() or 1) if n_jobs == -1 else _checks.count("n_jobs", n_jobs)
     one_blas_thread = n_threads > 1 or n_columns < _SMALL
-    limit = _blas().limit(limits=1, user_api="blas") if one_blas_thread else nullcontext()
+    limit = _one_blas_thread() if one_blas_thread else nullcontext()
     pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
     spread = map if pool is None else pool.map
 
@@ -53,6 +54,21 @@ def _shown(results: Iterator[Any], n_results: int, what: str) -> Iterator[Any]:
     from tqdm import tqdm
 
     return iter(tqdm(results, total=n_results, desc=what, leave=False, delay=_SOON, disable=None))
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Hold BLAS, and torch where it is loaded, to one thread in this thread and in those that start meanwhile."""
+    torch = sys.modules.get("torch")
+    n_torch = torch.get_num_threads() if torch else 0
+    try:
+        if torch:
+            torch.set_num_threads(1)
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(n_torch)
 
 
 @cache
