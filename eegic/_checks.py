@@ -73,6 +73,21 @@ def _number(name: str, value: object, unit: str) -> float:
     raise TypeError(f"{name}: expected a number of {unit}, got {value!r} ({type(value).__name__}).")
 
 
+def not_negative(name: str, value: float, unit: str) -> float:
+    """Return `value` as a float, or say that a finite number that is not negative was expected."""
+    number = finite(name, value, unit)
+    if number < 0:
+        raise ValueError(f"{name}: expected a number of {unit} that is not negative, got {value!r}.")
+    return number
+
+
+def flag(name: str, value: bool) -> bool:
+    """Return `value` if it is True or False, or say that one of them was expected."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}.")
+    return bool(value)
+
+
 def count(name: str, value: int, *, minimum: int = 1) -> int:
     """Return `value` as an int of at least `minimum`, or say that one was expected."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

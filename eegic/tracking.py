@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eegic import _checks, trf
-from eegic.eeg.pairing import Features, Pairs, pair_features
+from eegic.eeg.pairing import Features, Pairs, pair_features, unheard_features
 from eegic.eeg.participant import Participant
 from eegic.results import Tracking
 from eegic.trf.ceiling import Ceiling, repeat_ceiling
@@ -35,7 +35,7 @@ def cortical_tracking(
     conditional: bool = True,
     n_null: int = 1000,
     refit_alpha: bool = True,
-    pseudo: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+    pseudo: Sequence[tuple[object, object]] | None = None,
     autocorrelation: float = 1.0,
     accept_drift: bool = False,
     tolerance: float | None = None,
@@ -63,7 +63,8 @@ def cortical_tracking(
     gap, per_channel, penalty, null, conditional, n_null, refit_alpha, autocorrelation, accept_drift
         See `trf.delta_r`.
     pseudo : sequence of (baseline, added), optional
-        Features of unheard sounds at the rate of the EEG, each array (n_times, n_features); for ``null="pseudo"``.
+        Features of unheard sounds, each a FeatureSeries, or several, or an array (n_times, n_features) at the rate of
+        the EEG; for ``null="pseudo"``.
     tolerance : float, optional
         Seconds by which a trial may end before its sound does; by default one sample.
     ceiling : Ceiling, optional
@@ -131,7 +132,8 @@ def cortical_tracking(
             rng=rng,
             progress=progress,
         )
-    first, notes = next(iter(deltas.values())), list(pairs.notes)
+    first = next(iter(deltas.values()))
+    notes = [*pairs.notes, *_left_out(first.full)]
     if ceiling is None and len(set(pairs.sounds)) < len(pairs.sounds):
         ceiling = _ceiling(pairs, notes)
     base = np.concatenate(pairs.baseline)
@@ -164,6 +166,14 @@ def cortical_tracking(
     )
 
 
+def _left_out(cv: trf.CrossVal) -> list[str]:
+    """A note that says how much of which trials, or blocks of them, was not used."""
+    lengths = np.diff(cv.split.segments[:, 1:]).ravel()
+    shares = 1 - cv.n_samples / lengths
+    parts = [f"{share:.1%} of trial {k}" for k, share in zip(cv.split.segments[:, 0], shares, strict=True) if share > 0]
+    return [f"samples left out, masked or unknown in a feature or channel: {', '.join(parts)}"] if parts else []
+
+
 def _models(models: Mapping[str, Sequence[str]] | None, added: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if models is None:
         return {name: (name,) for name in added}
@@ -193,30 +203,24 @@ def _qualities(
     heard, noise = (np.concatenate([side[i] for i in first.values()]) for side in (pairs.added, pairs.noise))
     share = np.array(list(explained.values()))
     rest = np.nanvar(heard, axis=0)[list(explained)] * (1 - share)
-    return share, np.clip(1 - np.nanmean(noise**2, axis=0)[list(explained)] / rest, 0, 1)
+    reliability = 1 - np.nanmean(noise**2, axis=0)[list(explained)] / rest
+    lost = [pairs.added_names[c] for c, left in zip(explained, reliability, strict=True) if left <= 0]
+    if lost:
+        warnings.warn(
+            f"added: the standard errors of {', '.join(lost)} are as large as what the baseline leaves of it, so there "
+            "is nothing but noise of its estimator to test. Take more samples of the estimator.",
+            stacklevel=3,
+        )
+    return share, np.clip(reliability, 0, 1)
 
 
 def _by_model(
-    pseudo: Sequence[tuple[np.ndarray, np.ndarray]], columns: Mapping[str, Sequence[int]], pairs: Pairs
+    pseudo: Sequence[object], columns: Mapping[str, Sequence[int]], pairs: Pairs
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Added features of unheard sounds, model after model."""
+    """Baseline and added features of unheard sounds, these model after model."""
     every = [column for own in columns.values() for column in own]
-    ordered = []
-    for number, pair in enumerate(pseudo):
-        parts = [type(part).__name__ for part in pair] if isinstance(pair, (tuple, list)) else [type(pair).__name__]
-        if len(parts) != 2 or "FeatureSeries" in parts:
-            raise TypeError(
-                f"pseudo, sound {number}: expected a pair of arrays (baseline, added), got {' and '.join(parts)}. Of a "
-                f"FeatureSeries at {pairs.sfreq:g} Hz pass `.values`."
-            )
-        array = _checks.real_array(f"pseudo, sound {number}, added", pair[1], 2, axes="(n_times, n_features)")
-        if array.shape[1] != len(pairs.added_names):
-            raise ValueError(
-                f"pseudo, sound {number}: expected the added features {', '.join(pairs.added_names)} "
-                f"({len(pairs.added_names)}), got {array.shape[1]}."
-            )
-        ordered.append((pair[0], array[:, every]))
-    return ordered
+    unheard = (unheard_features(number, pair, pairs) for number, pair in enumerate(pseudo))
+    return [(baseline, added[:, every]) for baseline, added in unheard]
 
 
 def _per_sd(cv: trf.CrossVal, features: np.ndarray) -> np.ndarray:

@@ -126,8 +126,22 @@ class TestLength:
         participant, baseline, added = heard
         pairs = pair_features(shorter(participant, 299), baseline, added)
         assert len(pairs.added[0]) == len(pairs.eeg[0]) == 299
-        with pytest.raises(ValueError, match="tolerance"):
-            pair_features(shorter(participant, 299), baseline, added, tolerance=0.01)
+        for none in (0, 0.01):
+            with pytest.raises(ValueError, match=r"pass tolerance=0\.04"):
+                pair_features(shorter(participant, 299), baseline, added, tolerance=none)
+
+    def test_impulses_of_a_lower_rate_are_noticed(self, heard, rng):
+        """Held, an impulse would last as long as a frame."""
+        participant, baseline, added = heard
+        notes = (rng.random(150) < 0.2).astype(float)
+        slow = {name: series(notes * one.values[::2, 0], "ic", SFREQ / 2) for name, one in added.items()}
+        with pytest.warns(
+            UserWarning, match=r"^ic: mostly 0, as impulses are, yet every value is held for 2 sa"
+        ) as seen:
+            pair_features(participant, baseline, slow)
+        assert len(seen) == 1
+        frames = {name: series(one.values[::2], "ic", SFREQ / 2) for name, one in added.items()}
+        pair_features(participant, baseline, frames)
 
     def test_features_are_as_long_as_the_shortest(self, heard):
         participant, baseline, added = heard
@@ -270,7 +284,7 @@ class TestSounds:
             for side in (baseline, added)
         )
         lag = "0.31" if copy == "c" else "-0.31"
-        message = rf"'a' and 'c' resemble each other as copies.*r = (0\.9[5-9]\d|1\.000) when moved by {lag} s"
+        message = rf"As copies of one sound do, a and c resemble each other \(r (0\.9[5-9]\d|1\.000) at {lag} s\)"
         with pytest.warns(UserWarning, match=message) as caught:
             pairs = pair_features(listener(rng, baseline, added), baseline, added)
         assert len(caught) == len(pairs.notes) == 1
@@ -284,10 +298,19 @@ class TestSounds:
             side["b"] = series(part, side["a"].names)
         with pytest.warns(UserWarning, match="resemble") as caught:
             pair_features(listener(rng, baseline, added), baseline, added)
-        r, lag = re.search(r"r = (\S+) when moved by (\S+) s", str(caught[0].message)).groups()
+        r, lag = re.search(r"r (\S+) at (\S+) s", str(caught[0].message)).groups()
         expected = [np.corrcoef(s["a"].values[150:450, 0], s["b"].values[:, 0])[0, 1] for s in (baseline, added)]
         assert float(r) == pytest.approx(np.mean(expected), abs=0.002)
         assert float(lag) == pytest.approx(-150 / SFREQ, abs=0.01)
+
+    def test_many_copies_are_named_in_one_warning(self, rng):
+        baseline, added = music(rng, "abcd")
+        for copy, late in zip("bcd", (5, 10, 15), strict=True):
+            for side in (baseline, added):
+                side[copy] = series(np.append(rng.standard_normal(late), side["a"].values[:-late]), side["a"].names)
+        with pytest.warns(UserWarning, match="a and b resemble .*; 3 more pairs. In different folds") as caught:
+            pairs = pair_features(listener(rng, baseline, added), baseline, added)
+        assert len(caught) == 1 and len(pairs.notes) == 6
 
     @pytest.mark.parametrize("rhythm", ["isochronous", "free"])
     def test_different_melodies_are_different(self, rng, rhythm):

@@ -240,7 +240,7 @@ class TestFewSounds:
     def test_one_sound_is_refused_with_advice(self, rng):
         baseline, added = music(rng, "a")
         participant = listener(rng, baseline, added, "aaa")
-        message = r"one sound \(3 trials\).*null='pseudo' with features of music.*or null='shift'.*n_folds=.*gap="
+        message = r"all trials present one sound.*null='pseudo' with features of music.*null='shift'.*'events'.*gap="
         for how in ({}, {"n_folds": 3, "gap": 0.5}):
             with pytest.raises(ValueError, match=message):
                 cortical_tracking(participant, baseline, added, **OPTIONS, **how)
@@ -285,11 +285,19 @@ class TestFewSounds:
                 **options,
             )
             np.testing.assert_allclose(result.null[list(models).index(name)], engine.null, atol=1e-12)
+        made = [
+            (series(base, "envelope"), [series(more[:, k], n) for k, n in enumerate(("ic", "other"))])
+            for base, more in bank
+        ]
+        again = cortical_tracking(participant, baseline, added, models=models, pseudo=made, **options)
+        np.testing.assert_array_equal(again.null, result.null)
         for wrong, message in (
-            ([(bank[0][0], bank[0][1][:, :1])], r"sound 0: expected the added features ic, other \(2\), got 1"),
-            ([bank[0][0]], r"sound 0: expected a pair of arrays \(baseline, added\), got ndarray"),
-            ("abc", r"sound 0: expected a pair of arrays \(baseline, added\), got str"),
-            ([(baseline["a"], baseline["b"])], "got FeatureSeries and FeatureSeries. Of .* at 32 Hz pass `.values`"),
+            ([(bank[0][0], bank[0][1][:, :1])], r"sound 0, added: expected ic, other \(2 columns\), got 1"),
+            ([bank[0][0]], r"sound 0: expected a pair \(baseline, added\), got ndarray"),
+            ("abc", r"sound 0: expected a pair \(baseline, added\), got str"),
+            ([(baseline["a"], baseline["b"])], "sound 0, added: expected ic, other, got envelope"),
+            ([(bank[0][0], bank[0][1][:250])], "sound 0: baseline and added last 300 and 250 samples, not alike"),
+            ([(bank[0][0], [])], r"sound 0, added: expected an array \(n_times, n_features\)"),
         ):
             with pytest.raises((ValueError, TypeError), match=message):
                 cortical_tracking(participant, baseline, added, pseudo=wrong, **options)
@@ -321,9 +329,31 @@ class TestCeiling:
         masks = [early, *[np.ones(300, bool)] * 5, ~early]
         participant = listener(rng, baseline, added, "abcdefa", masks=masks)
         result = cortical_tracking(participant, baseline, added, **OPTIONS)
-        assert result.ceiling is None and result.notes[0].startswith(
-            "no noise ceiling: Sound 'a': expected at least 10"
-        )
+        assert result.ceiling is None
+        assert result.notes[0].endswith("unknown in a feature or channel: 50.0% of trial 0, 50.0% of trial 6")
+        assert result.notes[1].startswith("no noise ceiling: Sound 'a': expected at least 10")
+
+
+class TestWhatIsLeftOut:
+    def test_a_trial_with_next_to_nothing_left_is_named(self, rng):
+        """It weighs as much as the others in the mean over trials."""
+        baseline, added = music(rng)
+        masks = [np.ones(300, bool) for _ in baseline]
+        masks[2][40:] = False
+        participant = listener(rng, baseline, added, masks=masks)
+        with pytest.warns(UserWarning, match=r"Segments \[2\] .* have \[40\] samples to score, the median one 300;"):
+            result = cortical_tracking(participant, baseline, added, **OPTIONS)
+        assert result.notes[0].endswith(": 86.7% of trial 2")
+
+    def test_errors_of_the_baseline_and_hopeless_ones_of_the_added_feature_are_said(self, rng):
+        baseline, added = music(rng)
+        participant = listener(rng, baseline, added)
+        inexact = {name: series(one.values, "envelope", se=np.ones(300)) for name, one in baseline.items()}
+        hopeless = {name: series(one.values, "ic", se=np.full(300, 2.0)) for name, one in added.items()}
+        with pytest.warns(UserWarning, match="standard errors of ic are as large as what the baseline leaves of it"):
+            result = cortical_tracking(participant, inexact, hopeless, **OPTIONS)
+        assert result.notes == ("baseline: envelope taken as exact, its standard errors not used",)
+        assert result.reliability == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -361,6 +391,10 @@ class TestCeiling:
         ({"tmin": 0.5}, ValueError, "tmin"),
         ({"rng": "seed"}, TypeError, "rng: expected a seed"),
         ({"pseudo": []}, ValueError, "unheard sounds are for null='pseudo'"),
+        ({"per_channel": "yes"}, TypeError, "per_channel: expected True or False, got 'yes'"),
+        ({"conditional": None}, TypeError, "conditional: expected True or False, got None"),
+        ({"refit_alpha": 1}, TypeError, "refit_alpha: expected True or False, got 1"),
+        ({"tolerance": -0.1}, ValueError, "tolerance: expected a number of seconds that is not negative, got -0.1"),
         ({"tolerance": "much"}, TypeError, "tolerance: expected a number of seconds, got 'much'"),
     ],
 )
@@ -371,7 +405,7 @@ def test_what_cannot_be_asked_is_said(heard, options, error, message):
 
 def test_one_trial_is_too_few(rng):
     baseline, added = music(rng, "a")
-    with pytest.raises(ValueError, match=r"one sound \(1 trials\)"):
+    with pytest.raises(ValueError, match="all trials present one sound"):
         cortical_tracking(listener(rng, baseline, added), baseline, added, **OPTIONS)
 
 

@@ -89,13 +89,15 @@ def pair_features(
     if not isinstance(participant, Participant):
         raise TypeError(f"participant: expected a Participant, got {type(participant).__name__}.")
     sfreq = participant.sfreq
-    slack = 1.0 if tolerance is None else _checks.positive("tolerance", tolerance, "seconds") * sfreq
+    slack = 1.0 if tolerance is None else _checks.not_negative("tolerance", tolerance, "seconds") * sfreq
     given = {"baseline": _complete("baseline", baseline, participant), "added": _complete("added", added, participant)}
     heard = tuple(dict.fromkeys(participant.stimuli))
     notes: list[str] = []
     sides = {
-        what: {name: _on_grid(what, name, features, sfreq, notes) for name in heard} for what, features in given.items()
+        what: {name: _on_grid(f"{what}[{name!r}]", features[name], sfreq, notes) for name in heard}
+        for what, features in given.items()
     }
+    _warn_if_impulses([one for features in given.values() for one in _several(features[heard[0]])], sfreq)
     names = {what: _names(what, side) for what, side in sides.items()}
     twice = set(names["baseline"]) & set(names["added"])
     if twice:
@@ -109,6 +111,10 @@ def pair_features(
     for number, (trial, eeg) in enumerate(zip(participant.trials, participant.eeg, strict=True)):
         n_times = _common_length(number, trial, whole[trial.stimulus], sfreq, slack, notes)
         rows.append((whole[trial.stimulus], n_times, eeg, trial))
+    inexact = [one for one in sides["baseline"][heard[0]] if one.se is not None and (one.se > 0).any()]
+    if inexact:
+        listed = ", ".join(name for one in inexact for name in one.names)
+        notes.append(f"baseline: {listed} taken as exact, its standard errors not used")
     n_base = len(names["baseline"])
     return Pairs(
         tuple(series.values[:n, :n_base] for series, n, _, _ in rows),
@@ -123,6 +129,43 @@ def pair_features(
         sfreq,
         tuple(notes),
     )
+
+
+def unheard_features(number: int, pair: object, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Baseline and added features of a sound that nobody heard, each (n_times, n_features), as in `pairs`.
+
+    Parameters
+    ----------
+    number : int
+        What messages call the sound.
+    pair : (baseline, added)
+        Each a FeatureSeries, or several, or an array (n_times, n_features) at the rate of the EEG.
+    pairs : Pairs
+    """
+    where = f"pseudo, sound {number}"
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"{where}: expected a pair (baseline, added), got {type(pair).__name__}.")
+    sides = []
+    for what, side, names in zip(("baseline", "added"), pair, (pairs.baseline_names, pairs.added_names), strict=True):
+        if isinstance(side, FeatureSeries) or (
+            isinstance(side, (list, tuple)) and any(isinstance(one, FeatureSeries) for one in side)
+        ):
+            several = _on_grid(f"{where}, {what}", side, pairs.sfreq, [])
+            found = tuple(name for series in several for name in series.names)
+            if found != names:
+                raise ValueError(f"{where}, {what}: expected {', '.join(names)}, got {', '.join(found)}.")
+            values = _together(where, several, pairs.sfreq).values
+        else:
+            values = _checks.real_array(f"{where}, {what}", side, 2, axes="(n_times, n_features)")
+            if values.shape[1] != len(names):
+                raise ValueError(
+                    f"{where}, {what}: expected {', '.join(names)} ({len(names)} columns), got {values.shape[1]}."
+                )
+        sides.append(values)
+    n = min(map(len, sides))
+    if max(map(len, sides)) - n > 1:
+        raise ValueError(f"{where}: baseline and added last {len(sides[0])} and {len(sides[1])} samples, not alike.")
+    return sides[0][:n], sides[1][:n]
 
 
 def _complete(what: str, features: Features, participant: Participant) -> Features:
@@ -141,11 +184,16 @@ def _complete(what: str, features: Features, participant: Participant) -> Featur
     return features
 
 
-def _on_grid(what: str, stimulus: str, features: Features, sfreq: float, notes: list[str]) -> list[FeatureSeries]:
+def _several(features: FeatureSeries | Sequence[FeatureSeries]) -> Sequence[FeatureSeries]:
+    return features if isinstance(features, (list, tuple)) else [features]  # type: ignore[list-item]
+
+
+def _on_grid(
+    where: str, features: FeatureSeries | Sequence[FeatureSeries], sfreq: float, notes: list[str]
+) -> list[FeatureSeries]:
     """Series of one stimulus at the rate of the EEG."""
-    several, where = features[stimulus], f"{what}[{stimulus!r}]"
     resampled = []
-    for series in several if isinstance(several, (list, tuple)) else [several]:
+    for series in _several(features):
         if not isinstance(series, FeatureSeries):
             raise TypeError(
                 f"{where}: expected a FeatureSeries or several, got {type(series).__name__}. Make one: "
@@ -182,6 +230,18 @@ def _on_grid(what: str, stimulus: str, features: Features, sfreq: float, notes: 
     if not resampled:
         raise ValueError(f"{where}: expected at least one FeatureSeries, got none.")
     return resampled
+
+
+def _warn_if_impulses(several: Sequence[FeatureSeries], sfreq: float) -> None:
+    """Name features that a lower rate than that of the EEG would draw out, though they look like impulses."""
+    sparse = [s for s in several if s.step * sfreq > 1.5 and ((s.values == 0).mean(axis=0) > 0.5).any()]
+    if sparse:
+        names = ", ".join(name for series in sparse for name in series.names)
+        warnings.warn(
+            f"{names}: mostly 0, as impulses are, yet every value is held for {sparse[0].step * sfreq:.3g} samples of "
+            f"the EEG. If they are impulses, bring them to its rate: `series.resample({sfreq:g}, kind='impulse')`.",
+            stacklevel=3,
+        )
 
 
 def _names(what: str, side: Mapping[str, Sequence[FeatureSeries]]) -> tuple[str, ...]:
@@ -247,14 +307,18 @@ def _by_content(features: Mapping[str, np.ndarray], sfreq: float, notes: list[st
                 "fold, and are not exchanged with each other.",
                 stacklevel=4,
             )
-    for one, other, r, lag in _resemblances({name: features[name] for name in sound if sound[name] == name}):
-        if r >= _ALIKE:
-            notes.append(f"{one} and {other} resemble each other (r {r:.3f} at {lag / sfreq:.2f} s)")
-            warnings.warn(
-                f"{one!r} and {other!r} resemble each other as copies of one sound do (r = {r:.3f} when moved by "
-                f"{lag / sfreq:.2f} s). In different folds, one would be trained on the other: leave one of them out.",
-                stacklevel=4,
-            )
+    pairs = _resemblances({name: features[name] for name in sound if sound[name] == name})
+    alike = [
+        f"{a} and {b} resemble each other (r {r:.3f} at {lag / sfreq:.2f} s)" for a, b, r, lag in pairs if r >= _ALIKE
+    ]
+    notes += alike
+    if alike:
+        listed = "; ".join([*alike[:3], *([f"{len(alike) - 3} more pairs"] if alike[3:] else [])])
+        warnings.warn(
+            f"As copies of one sound do, {listed}. In different folds, one would be trained on the other: leave all "
+            "but one of them out.",
+            stacklevel=4,
+        )
     return sound
 
 

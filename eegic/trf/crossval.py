@@ -27,6 +27,7 @@ from eegic.trf.search import choose
 from eegic.trf.workers import Run, workers
 
 Array = Any
+_SHORT = 0.2  # of the median segment
 DEFAULT_ALPHAS: tuple[float, ...] = tuple(float(a) for a in np.logspace(-4, 3, 15))
 
 
@@ -116,6 +117,11 @@ class CrossVal:
     def folds(self) -> tuple[Fold, ...]:
         """Segments (trials) held out in each fold."""
         return self.split.folds
+
+    @property
+    def n_samples(self) -> np.ndarray:
+        """Samples that each segment was scored on, shape (n_segments,): known, unmasked, in reach of known features."""
+        return np.array([sums.n for sums in self.sums])
 
     def score(self, metric: str = "r") -> Array:
         """Score of every segment, shape (n_segments, n_channels), for ``"r"``, ``"r2"`` or ``"mse"``."""
@@ -299,7 +305,7 @@ def nested_crossval(
     np.float64(0.7)
     """
     _checks.one_of("criterion", criterion, METRICS)
-    grid = ridge.check_alphas(alphas)
+    grid, per_channel = ridge.check_alphas(alphas), _checks.flag("per_channel", per_channel)
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=basis, bands=bands, masks=masks, backward=backward
     )
@@ -371,8 +377,9 @@ def _score(sums: tuple[Sums, ...], metric: str) -> Array:
 
 
 def finished(cv: CrossVal, trials: Trials) -> CrossVal:
-    """Take out the kernels of dead channels; name alphas at the edge of the grid, and flat channels."""
+    """Take out the kernels of dead channels; name alphas at the edge of the grid, short segments and flat channels."""
     _warn_at_edges(cv.alpha, cv.alphas)
+    _warn_short(cv.n_samples)
     _warn_flat(cv.sums, trials)
     return replace(cv, weights=trials.without_dead(cv.weights))
 
@@ -385,6 +392,18 @@ def _warn_at_edges(alpha: np.ndarray, grid: np.ndarray) -> None:
         warnings.warn(
             f"The chosen alpha sits at the edge of the grid: {low} of {alpha.size} choices at the smallest "
             f"({grid[0]:g}), {high} at the largest ({grid[-1]:g}). Extend `alphas` unless that is all right.",
+            stacklevel=4,
+        )
+
+
+def _warn_short(n_samples: np.ndarray) -> None:
+    typical = float(np.median(n_samples))
+    short = np.flatnonzero(n_samples < _SHORT * typical)
+    if len(short):
+        warnings.warn(
+            f"Segments {short.tolist()} (trials, unless cut by `gap`) have {n_samples[short].tolist()} samples to "
+            f"score, the median one {typical:.0f}; yet all weigh equally in means over segments. Leave those trials "
+            "out, or mask less of them.",
             stacklevel=4,
         )
 

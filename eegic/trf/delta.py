@@ -200,10 +200,14 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
 
     Notes
     -----
-    The whole analysis is repeated in every surrogate, at the cost of the changed blocks of the moments. p-values are
+    The whole analysis is repeated in every surrogate, at the cost of the changed blocks of the moments. A donor shorter
+    than the trial starts again at its end, a longer one is cut, so every trial keeps its samples. p-values are
     ``(b + 1) / (m + 1)`` with ``b`` of ``m`` surrogates at least as large as the real gain, and exact when every
     exchange is made and the sounds are equally long. They ask whether *this* feature, in time with *this* sound,
     predicts better than others like it would; listeners and pieces beyond those at hand are another question.
+
+    What the baseline does not explain of impulses, as of notes, keeps traces of where the notes of its sound were, and
+    ``repair`` rejects a little too often (5.7 % for 5 % in one simulation). ``events`` leaves the notes in place.
 
     Examples
     --------
@@ -216,7 +220,9 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     array([0.01, 0.01, 0.01])
     """
     _checks.one_of("null", null, surrogates.SCHEMES)
-    n_null, conditional = _checks.count("n_null", n_null, minimum=2), conditional and null != "events"
+    n_null, conditional = _checks.count("n_null", n_null, minimum=2), _checks.flag("conditional", conditional)
+    conditional, per_channel = conditional and null != "events", _checks.flag("per_channel", per_channel)
+    refit_alpha, accept_drift = _checks.flag("refit_alpha", refit_alpha), _checks.flag("accept_drift", accept_drift)
     if pseudo is not None and null != "pseudo":
         raise ValueError(f"pseudo: unheard sounds are for null='pseudo', got null={null!r}. Leave one of them out.")
     grid, entropy = ridge.check_alphas(alphas), surrogates.entropy_of(rng)

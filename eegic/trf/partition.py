@@ -10,6 +10,7 @@ import numpy as np
 
 from eegic.trf.delta import DeltaR, delta_r
 from eegic.trf.inputs import check_arrays
+from eegic.trf.scores import mean_defined
 
 Array = Any
 
@@ -30,18 +31,31 @@ class Partition:
     unique: dict[str, DeltaR]
 
     @property
-    def shared(self) -> np.ndarray:
-        """Corrected gain that more than one of them could bring, shape (n_channels,).
+    def unique_variance(self) -> dict[str, np.ndarray]:
+        """Share of the variance of the EEG that each tells beyond the baseline and all the others, (n_channels,)."""
+        full = self._full
+        return {name: _squared(full) - _squared(full - delta.corrected) for name, delta in self.unique.items()}
 
-        The joint corrected gain minus the unique ones. Below zero, features suppress: they tell more together than each
-        alone.
+    @property
+    def shared_variance(self) -> np.ndarray:
+        """Share of the variance of the EEG that more than one of them tells beyond the baseline, shape (n_channels,).
+
+        Below zero, features suppress: they tell more together than each alone.
         """
-        return np.asarray(self.joint.corrected - sum(delta.corrected for delta in self.unique.values()))
+        joint = _squared(self._full) - _squared(self._full - self.joint.corrected)
+        return np.asarray(joint - sum(self.unique_variance.values()))
+
+    @property
+    def _full(self) -> np.ndarray:
+        """Held-out r of the model with all features, less what the joint gain is by chance, shape (n_channels,)."""
+        return np.asarray(mean_defined(self.joint.r_reduced) + self.joint.corrected)
 
     def __repr__(self) -> str:
         parts = {"joint": self.joint, **self.unique}
         gains = ", ".join(f"{name} {np.nanmean(d.corrected):+.4f} (p {d.p_mean:.3g})" for name, d in parts.items())
-        return f"Partition(corrected Δr, mean over channels: {gains}, shared {np.nanmean(self.shared):+.4f})"
+        shares = {**self.unique_variance, "shared": self.shared_variance}
+        variance = ", ".join(f"{name} {np.nanmean(share):+.2%}" for name, share in shares.items())
+        return f"Partition(mean over channels: corrected Δr {gains}; variance of the EEG: {variance})"
 
 
 def partition(baseline: object, added: Mapping[str, object], y: object, sfreq: float, **options: Any) -> Partition:
@@ -66,8 +80,8 @@ def partition(baseline: object, added: Mapping[str, object], y: object, sfreq: f
     Notes
     -----
     Every part has its own null: the unique part of a feature is tested by exchanging what neither the baseline nor the
-    other features explain of it. Gains are in r, which unlike explained variance does not add
-    up: three independent features of equal strength share about a seventh of their joint gain by this count alone.
+    other features explain of it. Correlations do not add up, their squares do: the variances are differences of squared
+    held-out r, mean over trials and corrected for chance, so independent features share none.
 
     Examples
     --------
@@ -93,11 +107,17 @@ def partition(baseline: object, added: Mapping[str, object], y: object, sfreq: f
         options["rng"] = int(options["rng"].integers(2**63))
     trials = {name: check_arrays(f"added {name}", one, "features") for name, one in added.items()}
     base = check_arrays("baseline", baseline, "features")
-    unique = {}
+    unique: dict[str, DeltaR] = {}
     for name, own in trials.items():
         others = [one for other, one in trials.items() if other != name]
-        unique[name] = delta_r(_beside(base, *others), own, y, sfreq, **options)
-    return Partition(delta_r(base, _beside(*trials.values()), y, sfreq, **options), unique)
+        unique |= delta_r(_beside(base, *others), {name: own}, y, sfreq, **options)
+    joint = delta_r(base, {"all together": _beside(*trials.values())}, y, sfreq, **options)
+    return Partition(joint["all together"], unique)
+
+
+def _squared(r: np.ndarray) -> np.ndarray:
+    """Explained share of the variance; below zero for correlations below zero."""
+    return np.asarray(r * np.abs(r))
 
 
 def _beside(*sides: Sequence[Array]) -> list[Array]:

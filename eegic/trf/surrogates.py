@@ -119,6 +119,7 @@ def split_features(
     _check_known([one[:, n_baseline:] for one in heard], sounds, names[1])
     _warn_if_twins(heard, sounds)
     both = heard + [_unheard(i, pair, n_baseline, heard[0].shape[1], n_lags) for i, pair in enumerate(unheard)]
+    _check_unheard(heard, sounds, both[len(sounds) :])
     baselines, added = [one[:, :n_baseline] for one in both], [one[:, n_baseline:] for one in both]
     kept = [np.zeros_like(one) for one in added]
     if scheme == "events":
@@ -185,6 +186,15 @@ def _unheard(number: int, pair: object, n_baseline: int, n_features: int, n_lags
     if len(both) < 2 * n_lags or np.isinf(both).any() or np.isnan(both).all(axis=0).any():
         raise ValueError(f"{where}: expected known, finite values for at least twice the length of the kernel.")
     return both
+
+
+def _check_unheard(heard: list[np.ndarray], sounds: Sequence[object], unheard: list[np.ndarray]) -> None:
+    for i, one in enumerate(unheard):
+        for sound, features in zip(sounds, heard, strict=True):
+            n = min(len(one), len(features))
+            scale = 1e-6 * np.nanmax(np.abs(np.nan_to_num(features)), axis=0)
+            if np.isclose(one[:n], features[:n], rtol=0, atol=scale, equal_nan=True).all():
+                raise ValueError(f"pseudo, sound {i}: has the features of {sound!r}, which was heard. Leave it out.")
 
 
 def _explained(
@@ -274,9 +284,9 @@ def check(scheme: str, music: Music, trials: Trials, guard: int, accept_drift: b
         )
     if scheme == "repair" and music.n_heard == 1:
         raise ValueError(
-            f"null: there is one sound ({len(music.of_trial)} trials), so nothing can be exchanged between sounds. "
-            "Use null='pseudo' with features of music that was not played, or null='shift'; and hold out time, not "
-            "trials (n_folds= and gap=)."
+            "null: all trials present one sound, so nothing can be exchanged between sounds. Use null='pseudo' with "
+            "features of music that was not played, null='shift', or, for impulses at notes, null='events'; and hold "
+            "out time, not trials (n_folds= and gap=)."
         )
     if scheme == "pseudo" and music.n_unheard < music.n_heard:
         raise ValueError(

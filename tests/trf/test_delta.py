@@ -327,3 +327,11 @@ def test_copies_of_one_unheard_sound_are_no_bank(rng):
     bank = [(a, b) for a, b in zip(*study(rng, n=1)[:2], strict=True)] * 4
     with pytest.raises(ValueError, match=r"different unheard sounds as heard ones \(4\), got 1 among 4"):
         trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=0)
+
+
+def test_a_heard_sound_is_not_unheard(rng):
+    baseline, added, eeg = study(rng, n=4)
+    bank = list(zip(*study(rng, n=6)[:2], strict=True))
+    bank[2] = (baseline[3][:200], added[3][:200])
+    with pytest.raises(ValueError, match="pseudo, sound 2: has the features of 3, which was heard. Leave it out"):
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=0)

@@ -40,19 +40,32 @@ def test_each_part_is_an_analysis_of_its_own(rng):
         expected = trf.delta_r(x, more, eeg, SFREQ, **OPTIONS, n_folds=3)
         np.testing.assert_array_equal(found.null, expected.null, err_msg=name)
         np.testing.assert_array_equal(found.delta_r, expected.delta_r, err_msg=name)
-    unique = [part.corrected for part in parts.unique.values()]
-    np.testing.assert_allclose(parts.shared, parts.joint.corrected - unique[0] - unique[1] - unique[2], atol=1e-15)
+    full = parts.joint.r_reduced.mean(axis=0) + parts.joint.corrected
+    unique = {name: full**2 - (full - part.corrected) ** 2 for name, part in parts.unique.items()}
+    shared = full**2 - (full - parts.joint.corrected) ** 2 - sum(unique.values())
+    assert (full > 0).all()
+    for name, share in unique.items():
+        np.testing.assert_allclose(parts.unique_variance[name], share, atol=1e-15)
+    np.testing.assert_allclose(parts.shared_variance, shared, atol=1e-15)
 
 
 def test_two_features_with_effects_have_parts_of_their_own_and_one_in_common(rng):
     parts = trf.partition(*study(rng), SFREQ, **OPTIONS)
     for one in (parts.joint, *parts.unique.values()):
         assert (one.p_maxt == 1 / 40).all()
-    assert (parts.shared > 0.02).all()
-    apart = trf.partition(*study(rng, rho=0.0), SFREQ, **OPTIONS)
-    assert abs(apart.shared).max() < 0.25 * parts.shared.min() + 0.01
     gain = parts.joint.corrected.mean()
-    assert repr(parts).startswith(f"Partition(corrected Δr, mean over channels: joint {gain:+.4f} (p 0.025), a +")
+    assert repr(parts).startswith(f"Partition(mean over channels: corrected Δr joint {gain:+.4f} (p 0.025), a +")
+
+
+def test_variances_are_those_of_the_model_that_made_the_eeg():
+    """Of 12 + 2 rho parts of variance, 9 are noise and 1 the baseline; each feature has 1 - rho² to itself."""
+    for rho in (0.0, 0.5):
+        parts = trf.partition(*study(np.random.default_rng(8), rho=rho, n=40), SFREQ, **OPTIONS)
+        whole = 12 + 2 * rho
+        for share in parts.unique_variance.values():
+            np.testing.assert_allclose(share, (1 - rho**2) / whole, atol=0.012)
+        shared = (2 + 2 * rho - 2 * (1 - rho**2)) / whole
+        np.testing.assert_allclose(parts.shared_variance, shared, atol=0.012)
 
 
 def test_a_redundant_feature_is_worth_nothing_beside_the_other(rng):
@@ -61,7 +74,8 @@ def test_a_redundant_feature_is_worth_nothing_beside_the_other(rng):
     assert parts.unique["b"].p_mean > 0.05
     assert abs(parts.unique["b"].corrected).max() < 0.05 * parts.joint.corrected.min()
     assert (parts.unique["a"].p == 1 / 40).all()
-    np.testing.assert_allclose(parts.shared / parts.joint.corrected, 0.81, atol=0.1)  # rho², what b tells about a
+    joint = parts.unique_variance["a"] + parts.unique_variance["b"] + parts.shared_variance
+    np.testing.assert_allclose(parts.shared_variance / joint, 0.81, atol=0.05)  # rho², what b tells about a
 
 
 def test_parts_share_their_surrogates(rng):
@@ -70,7 +84,7 @@ def test_parts_share_their_surrogates(rng):
         parts = trf.partition(*data, SFREQ, **{**OPTIONS, "rng": seed})
         (entropy,) = {part.entropy for part in (parts.joint, *parts.unique.values())}
         again = trf.partition(*data, SFREQ, **{**OPTIONS, "rng": entropy})
-        np.testing.assert_array_equal(parts.shared, again.shared)
+        np.testing.assert_array_equal(parts.shared_variance, again.shared_variance)
     other = trf.partition(*data, SFREQ, **{**OPTIONS, "rng": None})
     assert entropy != other.joint.entropy
     assert abs(other.joint.null - again.joint.null).max() > 1e-6
@@ -91,7 +105,7 @@ def test_parts_share_their_surrogates(rng):
         ({"tmax": [0.1, 0.2, 0.3]}, ValueError, r"tmax: expected one number, got \[0.1, 0.2, 0.3\]: features change"),
         ({"rng": "seed"}, TypeError, "rng: expected a seed"),
         ({"n_nul": 9}, TypeError, "n_nul"),
-        ({"copy": True}, ValueError, r"baseline explains 100\.0% of feature 0"),
+        ({"copy": True}, ValueError, r"baseline explains 100\.0% of 'a'"),
     ],
 )
 def test_what_cannot_be_divided_is_said(rng, change, error, message):
