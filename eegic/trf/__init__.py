@@ -8,7 +8,8 @@ from eegic.trf.lags import bspline_basis, lag_range
 from eegic.trf.model import TRF, fit
 from eegic.trf.partition import Partition, partition
 from eegic.trf.ridge import ALPHA_UNITS
-from eegic.trf.validity import FalsePositives, Power, false_positives, power
+from eegic.trf.validity import false_positives, power
+from eegic.trf.verdicts import FalsePositives, Power
 
 __all__ = [
     "ALPHA_UNITS",

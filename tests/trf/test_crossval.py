@@ -366,6 +366,17 @@ def test_integers_are_cast(data):
     np.testing.assert_array_equal(a, b)
 
 
+def test_single_precision_neither_overflows_nor_cancels(data):
+    x, y = data
+    options = {**WINDOW, "alphas": [0.1]}
+    huge = [(1e25 * t).astype(np.float32) for t in y]  # whose squares float32 does not hold
+    offset = [(t + 1e4).astype(np.float32) for t in y]  # and sums of 1e8 have no decimals in it
+    for single in (huge, offset):
+        found = trf.nested_crossval(x, single, SFREQ, **options).r
+        np.testing.assert_allclose(found, trf.nested_crossval(x, [t.astype(float) for t in single], SFREQ, **options).r)
+        np.testing.assert_allclose(found, trf.nested_crossval(x, y, SFREQ, **options).r, atol=1e-3)
+
+
 def test_inputs_are_not_changed(data):
     x, y = data
     copies = [t.copy() for t in x + y]

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from studies import SFREQ, answer, many, music, pink, recording
 
 from eegic import trf
-from eegic.trf.validity import FalsePositives, Power, false_positives, power
+from eegic.trf import FalsePositives, Power, false_positives, power
 
 WINDOW = {"tmin": 0.0, "tmax": 0.4, "alphas": [0.1]}
 QUICK = {**WINDOW, "n_null": 19, "rng": 0}
@@ -28,7 +28,7 @@ def asked(monkeypatch):
         p = random.integers(1, 101) / 100
         return SimpleNamespace(p_mean=p, p_maxt=np.array([p, np.nan]), corrected=np.zeros(2))
 
-    monkeypatch.setattr("eegic.trf.validity.delta_r", fake)
+    monkeypatch.setattr("eegic.trf.rehearsal.delta_r", fake)
     return calls
 
 
