@@ -59,27 +59,35 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
 
 
 def read_npz(
-    path: str | os.PathLike[str], schema: str, keys: tuple[str, ...], *, optional: tuple[str, ...] = ()
+    path: str | os.PathLike[str],
+    schema: str,
+    keys: tuple[str, ...],
+    *,
+    optional: tuple[str, ...] = (),
+    others: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Read the named arrays of an .npz file of the given schema; nothing is unpickled.
+    """Read the named arrays of an .npz file of the given schema, and all `others` if asked; nothing is unpickled.
 
     Where arrays are `optional`, no others may stand in the file: one whose name is damaged must not pass for absent.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected an .npz file, got a folder. Name a file in it.")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file.")
     with open(path, "rb") as stream:
+        _check_archive(path, stream.read(8))
+        stream.seek(0)
         try:
             stored = np.load(stream, allow_pickle=False)
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            arrays = {key: stored[key] for key in ("schema", *keys, *optional) if key in stored.files}
+            wanted = stored.files if others else ("schema", *keys, *optional)
+            arrays = {key: _array(key, stored[key]) for key in wanted if key in stored.files}
             strange = sorted(set(stored.files) - set(arrays)) if optional else []
         except _UNREADABLE as error:
             why = str(error) or type(error).__name__
-            raise ValueError(
-                f"{path}: cannot be read as an .npz file without pickle ({why}). Write it again."
-            ) from error
+            if "allow_pickle" in why:
+                why = "it holds Python objects, which are not unpickled: that could run code"
+            raise ValueError(f"{path}: cannot be read as an .npz file ({why}). Write it again.") from error
     found = str(arrays.pop("schema", "none"))
     missing = [key for key in keys if key not in arrays]
     if found != schema or missing or strange:
@@ -87,6 +95,26 @@ def read_npz(
         adds = f" with {', '.join(map(repr, strange))}" if strange else ""
         raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}{adds}.")
     return arrays
+
+
+def _check_archive(path: Path, head: bytes) -> None:
+    """Say what the file is if it is no archive; numpy would take it for a pickle."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return
+    if not head:
+        what = "an empty file"
+    elif head.startswith(b"\x93NUMPY"):
+        what = "a single array"
+    else:
+        what = f"a file that begins with {head!r}"
+    raise ValueError(f"{path}: expected an .npz file, got {what}. Name a file that was saved here, or save it again.")
+
+
+def _array(key: str, array: object) -> np.ndarray:
+    """Refuse what is no array: numpy gives bytes for a member of another kind."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{key!r} is no array")
+    return array
 
 
 def _flush(path: Path, mode: int) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegic import _checks, _files, stats
+from eegic import _checks, _files, _stored, stats
 from eegic.trf.ceiling import Ceiling
 from eegic.trf.scores import mean_defined
 
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SCHEMA = "eegic.Tracking/1"
-_ARRAYS = ("segments", "r_reduced", "r_full", "null", "alpha", "lags", "explained", "reliability")
-_TEXTS = ("stimuli", "sounds", "baseline", "notes")
-_MAPS = ("r_reduced", "r_full", "delta_r", "corrected", "p", "p_maxt")
+MAPS = ("r_reduced", "r_full", "delta_r", "corrected", "p", "p_maxt")  # one value per channel, see `to_evoked`
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +32,7 @@ class Tracking:
     ----------
     participant : str
     info : mne.Info
-        Channel names, positions, bad channels and the sampling rate.
+        Channel names, positions, bad channels, digitised points, filters and the sampling rate.
     stimuli : tuple of str
         What each trial presented, by name.
     sounds : tuple of str
@@ -46,6 +43,8 @@ class Tracking:
         Features that each full model has besides.
     segments : ndarray of int, shape (n_segments, 3)
         Trial, first and stop sample of what was scored: whole trials, or blocks of them when time was cut.
+    n_samples : ndarray of int, shape (n_segments,)
+        Samples that were scored: not masked, and known with all they depend on. Segments weigh equally all the same.
     r_reduced : ndarray, shape (n_segments, n_channels)
         Held-out correlation of the reduced model.
     r_full : ndarray, shape (n_models, n_segments, n_channels)
@@ -85,6 +84,7 @@ class Tracking:
     baseline: tuple[str, ...]
     models: dict[str, tuple[str, ...]]
     segments: np.ndarray
+    n_samples: np.ndarray
     r_reduced: np.ndarray
     r_full: np.ndarray
     null: np.ndarray
@@ -158,8 +158,9 @@ class Tracking:
         Parameters
         ----------
         by : {"trial", "channel"}
-            ``trial``: a row per model, trial (or block) and channel, with held-out r and the raw gain. ``channel``: a
-            row per model and channel, with means over trials, the null, corrected gain, p-values and the ceiling.
+            ``trial``: a row per model, trial (or block) and channel, with its start, stop and used time in seconds,
+            held-out r and the raw gain. ``channel``: a row per model and channel, with means over trials, the null,
+            corrected gain, p-values and the ceiling.
 
         Returns
         -------
@@ -193,7 +194,8 @@ class Tracking:
             columns = {"r_reduced": reduced, "r_full": self.r_full, "delta_r": self.delta_r}
         frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index=index).reset_index()
         if by == "trial":
-            trial, start, stop = self.segments[frame.pop("segment")].T
+            segment = frame.pop("segment")
+            trial, start, stop = self.segments[segment].T
             for at, (name, column) in enumerate(
                 {
                     "trial": trial,
@@ -201,6 +203,7 @@ class Tracking:
                     "sound": np.asarray(self.sounds)[trial],
                     "start": start / self.info["sfreq"],
                     "stop": stop / self.info["sfreq"],
+                    "used": self.n_samples[segment] / self.info["sfreq"],
                 }.items(),
                 start=1,
             ):
@@ -222,15 +225,34 @@ class Tracking:
         Returns
         -------
         mne.EvokedArray
+
+        Notes
+        -----
+        MNE takes every value for volts and writes microvolts. A map needs ``scalings=1`` and a name of its own for the
+        unit; kernels can be left as they are, say ``result.to_evoked("surprisal").plot_joint()``.
+
+        Examples
+        --------
+        >>> import eegic as ei
+        >>> study = ei.datasets.simulate_study(1, 4, duration=8, n_channels=8, progress=False, rng=0)
+        >>> result = ei.cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.3,
+        ...                               alphas=[0.1], n_null=19, rng=0)
+        >>> evoked = result.to_evoked("corrected")
+        >>> figure = evoked.plot_topomap(times=0, scalings=1, units="Δr", time_format="", show=False)
         """
         import mne
 
         features = {name: (*self.baseline, *own) for name, own in self.models.items()}
-        _checks.one_of("what", what, dict.fromkeys((*_MAPS, *self.baseline, *self.added)))
+        _checks.one_of("what", what, dict.fromkeys((*MAPS, *self.baseline, *self.added)))
+        if what in MAPS and what in (*self.baseline, *self.added):
+            raise ValueError(
+                f"what: {what!r} is the name of a map, and here of a feature too. Give the feature another name and "
+                "repeat the analysis; until then its kernel stands in `kernels`, the scores in `to_frame`."
+            )
         if model is None:
             model = next((name for name, has in features.items() if what in has), next(iter(self.models)))
         row = list(self.models).index(_checks.one_of("model", model, self.models))
-        if what in _MAPS:
+        if what in MAPS:
             maps = {"r_reduced": lambda: mean_defined(self.r_reduced), "delta_r": lambda: self.gain[row]}
             maps["r_full"] = lambda: mean_defined(self.r_full[row])
             data, start = maps.get(what, lambda: getattr(self, what)[row])()[:, None], 0.0
@@ -243,55 +265,23 @@ class Tracking:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {f"kernels {row}": self.kernels[name] for row, name in enumerate(self.models)}
-        arrays |= {"reduced kernels": self.reduced_kernels, "positions": _positions(self.info)}
-        about = {
-            name: getattr(self, name) for name in (*_TEXTS, "participant", "models", "exact", "settings", "versions")
-        }
-        about |= {"ch_names": self.ch_names, "bads": self.info["bads"], "sfreq": self.info["sfreq"]}
-        if self.ceiling is not None:
-            about["ceiling"] = {}
-            for field in fields(self.ceiling):
-                value = getattr(self.ceiling, field.name)
-                if isinstance(value, np.ndarray):
-                    arrays[f"ceiling {field.name}"] = value
-                else:
-                    about["ceiling"][field.name] = value
-        arrays["about"] = np.array(json.dumps(about, ensure_ascii=False))
+        arrays = _stored.pack(vars(self))
+        try:
+            _stored.unpack(arrays)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: not written, since it could not be loaded ({error}). Correct the result."
+            ) from error
         _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tracking:
-        """Read what `save` wrote; nothing is unpickled."""
-        import mne
-
-        about = json.loads(str(_files.read_npz(path, _SCHEMA, ("about",))["about"]))
-        models = {name: tuple(own) for name, own in about["models"].items()}
-        kernels = {name: f"kernels {row}" for row, name in enumerate(models)}
-        known = about.get("ceiling")
-        of_ceiling = () if known is None else [f.name for f in fields(Ceiling) if f.name not in known]
-        keys = (*_ARRAYS, *kernels.values(), "reduced kernels", "positions", *(f"ceiling {one}" for one in of_ceiling))
-        arrays: dict[str, Any] = _files.read_npz(path, _SCHEMA, keys)
-        texts: dict[str, Any] = {name: tuple(about[name]) for name in _TEXTS}
-        info = mne.create_info(about["ch_names"], about["sfreq"], "eeg", verbose="error")
-        for channel, position in zip(info["chs"], arrays["positions"], strict=True):
-            channel["loc"][:3] = position
-        info["bads"] = about["bads"]
-        ceiling = None if known is None else Ceiling(**known, **{one: arrays[f"ceiling {one}"] for one in of_ceiling})
-        return cls(
-            **{name: arrays[name] for name in _ARRAYS},
-            **texts,
-            participant=about["participant"],
-            info=info,
-            models=models,
-            kernels={name: arrays[key] for name, key in kernels.items()},
-            reduced_kernels=arrays["reduced kernels"],
-            ceiling=ceiling,
-            exact=about["exact"],
-            settings=about["settings"],
-            versions=about["versions"],
-        )
+        """Read what `save` wrote; nothing is unpickled. A file whose parts do not fit each other is refused."""
+        arrays = _files.read_npz(path, _SCHEMA, ("about",), others=True)
+        try:
+            return cls(**_stored.unpack(arrays))
+        except ValueError as error:
+            raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
 
     def __repr__(self) -> str:
         rows = zip(self.models, np.nanmean(self.corrected, axis=1), self.p_mean, strict=True)
@@ -303,8 +293,3 @@ class Tracking:
             f"Tracking({self.participant}, {size}; beyond {', '.join(self.baseline)}, mean over channels: {gains}; "
             f"{self.null.shape[1]} surrogates{noise})"
         )
-
-
-def _positions(info: mne.Info) -> np.ndarray:
-    """Places of the channels in metres, NaN where not known, shape (n_channels, 3)."""
-    return np.array([channel["loc"][:3] for channel in info["chs"]])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from eegic import _checks
+
 _TIE = 1e-9  # of a statistic, or of the spread of its null: a smaller difference is rounding
 
 
@@ -28,10 +30,7 @@ def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     >>> p_value(np.array([2.0, 0.0]), np.array([[1.0, 1.0], [3.0, -1.0], [0.0, 0.0]]))
     array([0.5 , 0.75])
     """
-    with np.errstate(invalid="ignore"):
-        scale = np.fmax(np.abs(observed), np.std(null, axis=0))
-    smaller = null < observed - _TIE * scale  # an undefined surrogate is not smaller
-    return np.where(np.isnan(observed), np.nan, (1 + (~smaller).sum(axis=0)) / (1 + len(null)))
+    return _p_value(*_checked(observed, null))
 
 
 def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
@@ -49,6 +48,7 @@ def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (n_channels,)
     """
+    observed, null = _checked(_checks.real_array("observed", observed, 1, axes="(n_channels,)"), null)
     pooled = np.concatenate([observed[None], null])
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (pooled - pooled.mean(axis=0)) / pooled.std(axis=0)
@@ -56,4 +56,28 @@ def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     if not usable.any():
         return np.full(len(observed), np.nan)
     largest = z[1:, usable].max(axis=1)
-    return p_value(np.where(usable, z[0], np.nan), largest[:, None])
+    return _p_value(np.where(usable, z[0], np.nan), largest[:, None])
+
+
+def _checked(observed: object, null: object) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays of real numbers, once there are surrogates and each looks like the observed statistics."""
+    pair = []
+    for name, value, axes in (("observed", observed, "(...)"), ("null", null, "(n_null, ...)")):
+        pair.append(_checks.real_array(name, value, _checks.array(name, value, axes=axes).ndim, axes=axes))
+    shape, found = pair[0].shape, pair[1].shape
+    if found[1:] != shape or not found:
+        wanted = ", ".join(map(str, ("n_null", *shape))) + ("" if shape else ",")
+        turned = " Is it transposed? Pass `np.moveaxis(null, -1, 0)`." if found[:-1] == shape and found else ""
+        raise ValueError(
+            f"null: expected shape ({wanted}), a row per surrogate of what was observed, got {found}.{turned}"
+        )
+    if not found[0]:
+        raise ValueError("null: expected at least one surrogate, got none.")
+    return pair[0], pair[1]
+
+
+def _p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        scale = np.fmax(np.abs(observed), np.std(null, axis=0))
+    smaller = null < observed - _TIE * scale  # an undefined surrogate is not smaller
+    return np.where(np.isnan(observed), np.nan, (1 + (~smaller).sum(axis=0)) / (1 + len(null)))

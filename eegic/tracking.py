@@ -13,7 +13,7 @@ import numpy as np
 from eegic import _checks, trf
 from eegic.eeg.pairing import Features, Pairs, pair_features, unheard_features
 from eegic.eeg.participant import Participant
-from eegic.results import Tracking
+from eegic.results import MAPS, Tracking
 from eegic.trf.ceiling import Ceiling, repeat_ceiling
 from eegic.trf.crossval import DEFAULT_ALPHAS
 
@@ -97,6 +97,9 @@ def cortical_tracking(
     array([0.01])
     """
     pairs = pair_features(participant, baseline, added, tolerance=tolerance)
+    clash = sorted({*pairs.baseline_names, *pairs.added_names} & set(MAPS))
+    if clash:
+        raise ValueError(f"features: {clash[0]!r} is what results call a map of theirs. Rename that feature.")
     chosen = _models(models, pairs.added_names)
     columns = {name: [pairs.added_names.index(one) for one in own] for name, own in chosen.items()}
     if ceiling is not None and not (isinstance(ceiling, Ceiling) and len(ceiling.r) == len(participant.ch_names)):
@@ -146,6 +149,7 @@ def cortical_tracking(
         baseline=pairs.baseline_names,
         models=chosen,
         segments=first.full.split.segments,
+        n_samples=first.full.n_samples,
         r_reduced=first.r_reduced,
         r_full=np.stack([delta.r_full for delta in deltas.values()]),
         null=np.stack([delta.null for delta in deltas.values()]),

@@ -5,6 +5,7 @@ Every function draws into the `axes` it is given, or makes a figure of its own, 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks
-from eegic.eeg.clock import Offsets
+from eegic.eeg.offsets import Offsets
 from eegic.results import Tracking
 from eegic.series import FeatureSeries
 from eegic.trf.scores import mean_defined
@@ -88,9 +89,11 @@ def plot_trf(
         deviation of the feature; or lags in seconds (positive means the EEG follows the sound).
     kernels : dict of str to ndarray, each of shape (n_lags,) or (n_repeats, n_lags)
         With lags: volts, one entry per feature, scaled to one standard deviation of the feature or whatever `unit`
-        says; repeats (participants, folds) are drawn as their mean with a band of one standard error.
+        says; repeats (participants, folds) are drawn as their mean with a band of one standard error. Repeats of NaN
+        alone (a channel that is bad in one participant) are left out, and the legend says so.
     model, channel : str, optional
-        With a result: by default its first model, and the channel that this model predicts best.
+        With a result: by default its first model, and the channel that this model predicts best. A bad channel has no
+        kernel.
     truth : dict of str to ndarray, each of shape (n_lags,), optional
         Known kernels of features in `kernels`, drawn thin and dotted.
     unit : str
@@ -115,10 +118,19 @@ def plot_trf(
     known = {name: scale * one[0] for name, one in _kernels("truth", truth, len(lags), (1,)).items()}
     for name in known:
         _checks.one_of("truth", name, drawn)
-    axes = _axes(axes, (5, 3.2))
-    for k, (name, repeats) in enumerate(drawn.items()):
+    for name, every in drawn.items():
+        if np.isnan(every).all():
+            raise ValueError(f"kernels[{name!r}]: expected numbers, got NaN alone. Leave it out.")
+    labels = {name: _wrapped(name, 26) for name in drawn}
+    alone = axes is None
+    lines = [line for label in labels.values() for line in label.split("\n")]
+    axes = _axes(axes, (5.2 + 0.075 * max(map(len, lines), default=0), max(3.2, 0.22 * len(lines) + 0.6)))
+    for k, (name, every) in enumerate(drawn.items()):
+        repeats = every[~np.isnan(every).all(axis=1)]
+        left = f" ({len(repeats)} of {len(every)})" if len(repeats) < len(every) else ""
         mean, colour = repeats.mean(axis=0), COLOURS[k % len(COLOURS)]
-        axes.plot(lags, mean, color=colour, linestyle=LINES[k % len(LINES)], linewidth=2, label=name)
+        style = {"color": colour, "linestyle": LINES[k % len(LINES)], "linewidth": 2}
+        axes.plot(lags, mean, label=labels[name] + left, **style)
         if len(repeats) > 1:
             error = repeats.std(axis=0, ddof=1) / np.sqrt(len(repeats))
             axes.fill_between(lags, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
@@ -129,8 +141,9 @@ def plot_trf(
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axes.set(xlabel="Lag: EEG after sound (ms)", ylabel=f"Weight ({unit})", xlim=(lags[0], lags[-1]))
     if title:
-        axes.set_title(title)
-    axes.legend(frameon=False, fontsize="small")
+        axes.set_title(_wrapped(title, 60), fontsize="medium")
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if alone else {}  # axes given may have neighbours
+    axes.legend(frameon=False, fontsize="small", **beside)
     return _finished(axes)
 
 
@@ -151,7 +164,9 @@ def plot_null(result: Tracking, *, model: str | None = None, axes: Axes | None =
     _check_result("plot_null", result)
     names = list(result.models) if model is None else [_checks.one_of("model", model, result.models)]
     rows = [list(result.models).index(name) for name in names]
-    axes = _axes(axes, (6.4, 1.4 + 0.9 * len(rows)))
+    labels = [_wrapped(name, 26) for name in names]
+    widest = max(len(line) for label in labels for line in label.split("\n"))
+    axes = _axes(axes, (6.0 + 0.085 * widest, 1.4 + 0.9 * len(rows)))
     null, gain = np.nanmean(result.null[rows], axis=2), np.nanmean(result.gain[rows], axis=1)
     low, high = min(null.min(), gain.min(), 0.0), max(null.max(), gain.max(), 0.0)
     bins = np.linspace(low, high, 41)
@@ -177,12 +192,13 @@ def plot_null(result: Tracking, *, model: str | None = None, axes: Axes | None =
         ("their mean", {"color": "0.35", "linewidth": 1.4, "linestyle": LINES[1]}),
     ):
         axes.plot([], [], label=label, **style)
-    axes.axvline(0, color="k", linewidth=0.8, zorder=0)
+    bottom = 0.9 - len(names)
+    axes.plot([0, 0], [bottom, 0.9], color="k", linewidth=0.8, zorder=0)  # up to the legend
     axes.set(
         xlabel="Δr, mean over channels",
         yticks=[-level for level in range(len(names))],
-        yticklabels=names,
-        ylim=(-len(names) + 0.9, 1.35),
+        yticklabels=labels,
+        ylim=(bottom, 1.35),
     )
     axes.legend(loc="upper center", ncols=3, frameon=False, fontsize="small", borderaxespad=0.2)
     return _finished(axes)
@@ -192,7 +208,7 @@ def plot_topography(
     values: Tracking | Sequence[float] | np.ndarray,
     info: mne.Info | None = None,
     *,
-    label: str = "r",
+    label: str | None = None,
     mask: np.ndarray | None = None,
     limit: float | None = None,
     title: str | None = None,
@@ -203,13 +219,14 @@ def plot_topography(
     Parameters
     ----------
     values : Tracking, or array_like of shape (n_channels,)
-        A result: the corrected gain of every model on one scale, channels with ``p_maxt < 0.05`` marked; the other
-        arguments, but `limit`, have then no place. Or one value per channel. NaN marks missing channels. They, and
-        those in ``info["bads"]``, are crossed out, not interpolated over, and without influence on the colours.
+        A result: the corrected gain of every model on one scale, channels with ``p_maxt < 0.05`` marked; of the other
+        arguments only `label` and `limit` have then a place. Or one value per channel. NaN marks missing channels.
+        They, and those in ``info["bads"]``, are crossed out, not interpolated over, and without influence on the
+        colours.
     info : mne.Info
         Names, positions and bad channels of the `values`, e.g. ``participant.info``.
-    label : str
-        What the colours mean; stands at the colour bar.
+    label : str, optional
+        What the colours mean; stands at the colour bar. By default ``r``, of a result ``corrected Δr``.
     mask : ndarray of bool, shape (n_channels,), optional
         Channels to mark, e.g. the significant ones.
     limit : float, optional
@@ -221,15 +238,14 @@ def plot_topography(
     -------
     matplotlib Figure
     """
-    import mne
-
+    limit = None if limit is None else _checks.positive("limit", limit, label or "r")
     if isinstance(values, Tracking):
         if not (info is None and mask is None and title is None and axes is None):
             raise ValueError(
                 "info, mask, title, axes: a Tracking brings its own, a map for every model. For one map in given axes "
                 "pass its values, e.g. `result.corrected[0]`, and `result.info`."
             )
-        return _gain_maps(values, limit)
+        return _gain_maps(values, "corrected Δr" if label is None else label, limit)
     if info is None:
         raise TypeError("info: expected an mne.Info beside the values, e.g. `participant.info`.")
     values = _checks.real_array("values", values, 1, axes="(n_channels,)")
@@ -237,29 +253,11 @@ def plot_topography(
         raise ValueError(f"values: expected one per channel ({len(info['ch_names'])}), got {len(values)}.")
     _check_positions(info)
     marked = np.zeros(len(values), bool) if mask is None else _marked(mask, len(values))
-    values[np.isin(info["ch_names"], info["bads"])] = np.nan
-    known = np.isfinite(values)
-    if known.sum() < 4:
-        raise ValueError(
-            f"values: a map needs at least 4 good channels with a value, got {int(known.sum())}. NaN and channels in "
-            "info['bads'] do not count."
-        )
+    values = _good("values", values, info)
     axes = _axes(axes, (3.4, 3.2))
-    largest = float(np.abs(values[known]).max()) if limit is None else _checks.positive("limit", limit, label)
-    common = {"axes": axes, "show": False, "cmap": "RdBu_r", "vlim": (-(largest or 1.0), largest or 1.0)}
-    if not known.all():  # an empty map of all channels underneath carries the crosses
-        crosses = {"marker": "x", "markeredgecolor": "k", "markersize": 6}
-        mne.viz.plot_topomap(0 * known, info, mask=~known, mask_params=crosses, sensors=False, contours=0, **common)
-    image, _ = mne.viz.plot_topomap(
-        values[known],
-        mne.pick_info(info, np.flatnonzero(known)),
-        mask=marked[known],
-        mask_params={"marker": "o", "markerfacecolor": "w", "markeredgecolor": "k", "markersize": 5},
-        contours=4,
-        **common,
-    )
+    image = _map(axes, values, info, marked, float(np.nanmax(np.abs(values))) if limit is None else limit)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.65, pad=0.04)
-    bar.set_label(label)
+    bar.set_label("r" if label is None else label)
     if title:
         axes.set_title(title)
     return axes.figure  # type: ignore[return-value]
@@ -271,7 +269,7 @@ def plot_alignment_qc(offsets: Offsets, *, axes: Axes | None = None) -> Figure:
     Parameters
     ----------
     offsets : Offsets
-        As `eegic.eeg.offset_profile` gives them.
+        As `eegic.offset_profile` gives them.
     axes : matplotlib Axes, optional
 
     Returns
@@ -291,32 +289,78 @@ def plot_alignment_qc(offsets: Offsets, *, axes: Axes | None = None) -> Figure:
         axes.plot(lags, profile, color=COLOURS[0], linewidth=0.7, alpha=0.3, label=None if number else "each trial")
     axes.plot(lags, offsets.profile, color=COLOURS[0], linewidth=2.2, label="mean of trials")
     axes.plot(1000 * offsets.peak, offsets.profile.max(), "o", color="k", markersize=5, label="its peak")
-    axes.axvline(0, color="k", linewidth=0.8, zorder=0)
-    top = 1.3 * max(offsets.profiles.max(), high.max())  # room for the legend
+    room = 1.3  # for the legend
+    axes.axvline(0, ymax=1 / room, color="k", linewidth=0.8, zorder=0)
+    top = room * max(offsets.profiles.max(), high.max())
     axes.set(xlabel="Lag: EEG after sound (ms)", ylabel="r, RMS over channels", xlim=(lags[0], lags[-1]), ylim=(0, top))
     axes.set_title(textwrap.fill(f"{offsets.participant}: {offsets.verdict}", 90), fontsize="small", loc="left")
     axes.legend(loc="upper left", ncols=3, frameon=False, fontsize="small")
     return _finished(axes)
 
 
-def _gain_maps(result: Tracking, limit: float | None) -> Figure:
+def _gain_maps(result: Tracking, label: str, limit: float | None) -> Figure:
     """One map per model, on one scale."""
     import matplotlib.pyplot as plt
 
-    corrected, names = result.corrected, list(result.models)
+    _check_positions(result.info)
+    names = list(result.models)
+    corrected = [_good(f"model {name!r}", one, result.info) for name, one in zip(names, result.corrected, strict=True)]
     limit = float(np.nanmax(np.abs(corrected))) if limit is None else limit
-    n_columns = min(len(names), 4)
-    shape = (-(-len(names) // n_columns), n_columns)
-    figure, panels = plt.subplots(*shape, figsize=(3.4 * shape[1], 3.4 * shape[0]), squeeze=False, layout="constrained")
+    n_rows = -(-len(names) // 4)
+    n_columns = -(-len(names) // n_rows)
+    titles = [_wrapped(name, 26) for name in names]
+    n_lines = 1 + max(title.count("\n") for title in titles)
+    size = (2.7 * n_columns + 0.9, (2.6 + 0.17 * n_lines) * n_rows + 0.4)
+    layout = {"squeeze": False, "layout": "constrained", "gridspec_kw": {"hspace": 0.08}}
+    figure, panels = plt.subplots(n_rows, n_columns, figsize=size, **layout)
+    figure.get_layout_engine().set(h_pad=0.08)
     for panel in panels.flat[len(names) :]:
         panel.set_axis_off()
-    for panel, name, values, p in zip(panels.flat, names, corrected, result.p_maxt, strict=False):
-        plot_topography(
-            values, result.info, label="corrected Δr", mask=p < 0.05, limit=limit or None, title=name, axes=panel
-        )
+    for panel, title, values, p in zip(panels.flat, titles, corrected, result.p_maxt, strict=False):
+        image = _map(panel, values, result.info, p < 0.05, limit)
+        panel.set_title(title, fontsize="medium")
+    figure.colorbar(image, ax=panels, shrink=0.65 if n_rows == 1 else 0.4, pad=0.03).set_label(label)
     note = "marked: p < .05, corrected for channels" + (" and models" if len(names) > 1 else "")
-    figure.suptitle(f"{result.participant} ({note})", fontsize="medium")
+    figure.suptitle(textwrap.fill(f"{result.participant} ({note})", int(12 * size[0])), fontsize="medium")
     return figure
+
+
+def _good(where: str, values: np.ndarray, info: mne.Info) -> np.ndarray:
+    """Return the values, NaN for bad channels, or say that they are too few for a map."""
+    good = np.where(np.isin(info["ch_names"], info["bads"]) | ~np.isfinite(values), np.nan, values)
+    known = int(np.isfinite(good).sum())
+    if known < 4:
+        raise ValueError(
+            f"{where}: a map needs at least 4 good channels with a value, got {known}. NaN and channels in "
+            "info['bads'] do not count."
+        )
+    return good
+
+
+def _contours(values: np.ndarray, limit: float) -> list[float] | int:
+    """Levels at fifths of the scale but zero: the same for maps that share it; matplotlib dashes the negative ones."""
+    levels = [limit * fifth / 5 for fifth in (-4, -3, -2, -1, 1, 2, 3, 4)]
+    return [level for level in levels if np.nanmin(values) < level < np.nanmax(values)] or 0
+
+
+def _map(axes: Axes, values: np.ndarray, info: mne.Info, marked: np.ndarray, limit: float) -> Any:
+    """Draw a map and return its image; channels that are NaN are crossed out."""
+    import mne
+
+    known, limit = np.isfinite(values), limit or 1.0
+    common = {"axes": axes, "show": False, "cmap": "RdBu_r", "vlim": (-limit, limit)}
+    if not known.all():  # an empty map of all channels underneath carries the crosses
+        crosses = {"marker": "x", "markeredgecolor": "k", "markersize": 6}
+        mne.viz.plot_topomap(0 * known, info, mask=~known, mask_params=crosses, sensors=False, contours=0, **common)
+    image, _ = mne.viz.plot_topomap(
+        values[known],
+        mne.pick_info(info, np.flatnonzero(known)),
+        mask=marked[known],
+        mask_params={"marker": "o", "markerfacecolor": "w", "markeredgecolor": "k", "markersize": 5},
+        contours=_contours(values, limit),
+        **common,
+    )
+    return image
 
 
 def _of_result(
@@ -326,12 +370,19 @@ def _of_result(
     if kernels is not None:
         raise ValueError("kernels: a Tracking brings its own. Pass either.")
     model = next(iter(result.models)) if model is None else _checks.one_of("model", model, result.models)
-    if channel is None:
-        channel = result.ch_names[int(np.nanargmax(mean_defined(result.r_full[list(result.models).index(model)])))]
-    at = result.ch_names.index(_checks.one_of("channel", channel, result.ch_names))
+    scores = mean_defined(result.r_full[list(result.models).index(model)])
+    if np.isnan(scores).all():
+        raise ValueError(f"model {model!r}: no channel has a score, so there is no kernel to draw.")
+    best = result.ch_names[int(np.nanargmax(scores))]
+    channel = best if channel is None else _checks.one_of("channel", channel, result.ch_names)
+    of_channel = result.kernels[model][:, :, result.ch_names.index(channel)]
+    if np.isnan(of_channel).any():
+        raise ValueError(
+            f"channel: {channel!r} has no kernel, it is bad or missing. Choose another; {best!r} is predicted best."
+        )
     features = (*result.baseline, *result.models[model])
-    drawn = dict(zip(features, result.kernels[model][:, :, at], strict=True))
-    return f"{result.participant}, {channel}", "µV per SD", result.lags, drawn
+    title = f"{result.participant}, {model}, {channel}"
+    return title, "µV per SD", result.lags, dict(zip(features, of_channel, strict=True))
 
 
 def _check_result(function: str, result: object) -> None:
@@ -397,6 +448,17 @@ def _check_positions(info: mne.Info) -> None:
     places = np.round(list(positions.values()), 6)
     if len(np.unique(places, axis=0)) < len(places):
         raise ValueError("info: two channels share one position. Correct the montage.")
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Break a name into lines, where it has gaps or marks and, failing these, anywhere."""
+    lines = [""]
+    for word in re.findall(r"[^\s_./,-]*[\s_./,-]*", text):
+        if len(lines[-1]) + len(word.rstrip()) > width and lines[-1]:
+            lines.append("")
+        whole = lines[-1] + word
+        lines[-1:] = [whole[at : at + width] for at in range(0, max(len(whole.rstrip()), 1), width)]
+    return "\n".join(line.strip() for line in lines)
 
 
 def _sparse(times: np.ndarray, values: np.ndarray) -> bool:

@@ -59,3 +59,33 @@ def test_the_maximum_holds_the_familywise_error(rng):
 
 def test_undefined_surrogates_make_no_p_value_smaller():
     assert stats.p_value(np.array(1.0), np.full(19, np.nan)) == 1.0
+
+
+@pytest.mark.parametrize("p_values", [stats.p_value, stats.max_statistic])
+@pytest.mark.parametrize(
+    ("observed", "null", "message"),
+    [
+        (
+            np.zeros(6),
+            np.zeros((6, 99)),
+            r"null: expected shape \(n_null, 6\).* got \(6, 99\). Is it transposed\? Pass",
+        ),
+        (np.zeros(6), np.zeros((99, 1)), r"expected shape \(n_null, 6\), a row per surrogate of .* got \(99, 1\)\.$"),
+        (np.zeros(6), np.zeros(6), r"expected shape \(n_null, 6\), a row per surrogate .* got \(6,\)"),
+        (np.zeros(6), 0.0, r"expected shape \(n_null, 6\), a row per surrogate .* got \(\)"),
+        (np.zeros(6), np.zeros((0, 6)), "null: expected at least one surrogate, got none"),
+    ],
+)
+def test_the_null_has_a_row_per_surrogate_that_looks_like_the_observed(p_values, observed, null, message):
+    with pytest.raises(ValueError, match=message):
+        p_values(observed, null)
+
+
+def test_statistics_are_real_numbers_of_channels():
+    with pytest.raises(ValueError, match=r"null: expected shape \(n_null,\), a row per surrogate .* got \(99, 6\)"):
+        stats.p_value(1.0, np.zeros((99, 6)))
+    with pytest.raises(ValueError, match=r"observed: expected an array \(n_channels,\), got shape \(2, 6\)"):
+        stats.max_statistic(np.zeros((2, 6)), np.zeros((99, 2, 6)))
+    with pytest.raises(TypeError, match="null: expected real numbers, got dtype complex128"):
+        stats.p_value(np.zeros(6), np.zeros((99, 6), complex))
+    assert stats.p_value([2.0], [[1.0]]).tolist() == [0.5]

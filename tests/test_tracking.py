@@ -344,6 +344,7 @@ class TestWhatIsLeftOut:
         with pytest.warns(UserWarning, match=r"Segments \[2\] .* have \[40\] samples to score, the median one 300;"):
             result = cortical_tracking(participant, baseline, added, **OPTIONS)
         assert result.notes[0].endswith(": 86.7% of trial 2")
+        assert result.n_samples.tolist() == [300, 300, 40, 300, 300, 300]
 
     def test_errors_of_the_baseline_and_hopeless_ones_of_the_added_feature_are_said(self, rng):
         baseline, added = music(rng)
@@ -401,6 +402,14 @@ class TestWhatIsLeftOut:
 def test_what_cannot_be_asked_is_said(heard, options, error, message):
     with pytest.raises(error, match=message):
         cortical_tracking(*heard, **{**OPTIONS, **options})
+
+
+def test_a_feature_must_not_bear_the_name_of_a_map(rng):
+    """`Tracking.to_evoked` could not tell them apart."""
+    baseline, added = music(rng)
+    added = {name: series(one.values, "corrected") for name, one in added.items()}
+    with pytest.raises(ValueError, match="features: 'corrected' is what results call a map of theirs. Rename"):
+        cortical_tracking(listener(rng, baseline, added), baseline, added, **OPTIONS)
 
 
 def test_one_trial_is_too_few(rng):

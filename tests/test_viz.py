@@ -1,5 +1,9 @@
 """Figures show what they are given."""
 
+import dataclasses
+import warnings
+from itertools import combinations
+
 import mne
 import numpy as np
 import pytest
@@ -60,9 +64,32 @@ def test_kernels_are_drawn_in_microvolts_over_milliseconds(rng):
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["envelope", "truth"]
 
 
+def test_repeats_without_a_kernel_are_left_out_and_counted(rng):
+    repeats = rng.standard_normal((4, 10))
+    repeats[1] = np.nan
+    axes = ei.plot_trf(np.arange(10) / 64, {"ic": repeats, "envelope": repeats[[0, 2]]}, unit="SD").axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), repeats[[0, 2, 3]].mean(axis=0))
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["ic (3 of 4)", "envelope"]
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    error = repeats[[0, 2, 3]].std(axis=0, ddof=1) / np.sqrt(3)
+    assert band.max() == pytest.approx((repeats[[0, 2, 3]].mean(axis=0) + error).max())
+
+
+def test_the_legend_stands_beside_the_kernels(rng):
+    kernels = {f"surprisal_with_noise_of_level_{level}": rng.standard_normal(10) for level in range(8)}
+    figure = ei.plot_trf(np.arange(10) / 64, kernels)
+    figure.draw_without_rendering()
+    axes, frame = figure.axes[0], figure.bbox
+    legend = axes.get_legend().get_window_extent()
+    assert legend.x0 >= axes.get_window_extent().x1
+    assert legend.x1 <= frame.x1 and legend.y0 >= frame.y0
+    assert axes.get_window_extent().width > 0.4 * frame.width
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
+        ({"kernels": {"a": np.full((2, 10), np.nan)}}, ValueError, r"kernels\['a'\]: expected numbers, got NaN alone"),
         (
             {"kernels": {"a": np.zeros(9)}},
             ValueError,
@@ -165,7 +192,82 @@ def test_gains_of_all_models_share_a_scale_and_mark_what_is_significant():
         assert len(marked.get_xdata()) == (p < 0.05).sum() > 0
     assert {axes.get_ylabel() for axes in figure.axes} >= {"corrected Δr"}
     assert figure.get_suptitle() == "Jörg (marked: p < .05, corrected for channels and models)"
-    assert ei.plot_topography(result, limit=0.5).axes[0].images[-1].get_clim() == (-0.5, 0.5)
+    assert len([axes for axes in figure.axes if axes.get_ylabel()]) == 1, "one colour bar for all"
+    given = ei.plot_topography(result, limit=0.5, label="gain in r")
+    assert given.axes[0].images[-1].get_clim() == (-0.5, 0.5)
+    assert [axes.get_ylabel() for axes in given.axes if axes.get_ylabel()] == ["gain in r"]
+
+
+def many(names):
+    """The result with a model of each name, its gain smaller and smaller."""
+    result, n = tracked(), len(names)
+    gain = np.stack([(result.r_full - result.r_reduced)[0] * (1 - k / n) for k in range(n)])
+    return dataclasses.replace(
+        result,
+        models=dict.fromkeys(names, ("ic",)),
+        r_full=result.r_reduced + gain,
+        null=np.stack([result.null[0]] * n),
+        kernels=dict.fromkeys(names, result.kernels["ic"]),
+    )
+
+
+NAMES = [f"surprisal of the model of melody, noise level {k}" for k in range(4)]
+NAMES += [f"information_content_of_the_melody_level_{k}" for k in range(4)]
+
+
+@pytest.mark.parametrize("draw", [ei.plot_topography, ei.plot_null])
+def test_long_names_of_many_models_stand_free_and_inside(draw):
+    figure = draw(many(NAMES))
+    figure.draw_without_rendering()
+    maps = [axes for axes in figure.axes if axes.get_title()]
+    texts = [axes.title for axes in maps] or figure.axes[0].get_yticklabels()
+    assert ["".join(text.get_text().split()) for text in texts] == ["".join(name.split()) for name in NAMES]
+    assert all(len(line) <= 26 for text in texts for line in text.get_text().split("\n"))
+    boxes = [text.get_window_extent() for text in texts]
+    boxes += [figure._suptitle.get_window_extent()] if maps else [figure.axes[0].get_legend().get_window_extent()]
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+    for box in boxes:
+        assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+    room = sum(axes.get_window_extent().width for axes in (maps[:4] or figure.axes[:1]))
+    assert room > 0.6 * figure.bbox.width, "names leave room for what they name"
+    bars = [axes for axes in figure.axes if axes.get_ylabel()]
+    assert len(bars) == (draw is ei.plot_topography)
+
+
+def test_one_map_has_room_for_its_heading():
+    figure = ei.plot_topography(dataclasses.replace(many(["ic"]), participant="sub-of the second recording"))
+    figure.draw_without_rendering()
+    box = figure._suptitle.get_window_extent()
+    assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1
+    assert (
+        figure.get_suptitle().replace("\n", " ")
+        == "sub-of the second recording (marked: p < .05, corrected for channels)"
+    )
+
+
+def test_contours_tell_the_sign_without_colour(info):
+    """Their levels belong to the scale; negative ones are dashed."""
+    import matplotlib.pyplot as plt
+    from matplotlib.contour import ContourSet
+
+    _, axes = plt.subplots(1, 3)
+    for one, values in zip(axes, (np.linspace(-0.3, 0.3, 32), np.linspace(0, 0.1, 32), np.zeros(32)), strict=True):
+        ei.plot_topography(values, info, limit=0.25, axes=one)
+    both, small, none = ([found for found in one.collections if isinstance(found, ContourSet)] for one in axes)
+    np.testing.assert_allclose(both[0].levels, [-0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.2])
+    dashed = [style[1] is not None for style in both[0].get_linestyles()]
+    assert dashed == [True] * 4 + [False] * 4
+    np.testing.assert_allclose(small[0].levels, [0.05])
+    assert none == []
+
+
+def test_a_bad_channel_has_no_kernel_to_draw():
+    with pytest.raises(ValueError, match="channel: 'Pz' has no kernel, it is bad or missing. Choose another; 'Fz' is"):
+        ei.plot_trf(tracked(), channel="Pz")
+    lost = dataclasses.replace(tracked(), r_full=np.full_like(tracked().r_full, np.nan))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="model 'ic': no channel has a score"):
+        ei.plot_trf(lost)
 
 
 def test_kernels_of_a_result_are_those_of_its_best_channel():
@@ -177,7 +279,7 @@ def test_kernels_of_a_result_are_those_of_its_best_channel():
     for line, kernel in zip(axes.lines, result.kernels["ic"][:, :, best], strict=False):
         np.testing.assert_allclose(line.get_xdata(), 1000 * result.lags)
         np.testing.assert_allclose(line.get_ydata(), 1e6 * kernel)
-    assert axes.get_title() == f"Jörg, {result.ch_names[best]}" and axes.get_ylabel() == "Weight (µV per SD)"
+    assert axes.get_title() == f"Jörg, ic, {result.ch_names[best]}" and axes.get_ylabel() == "Weight (µV per SD)"
     figure, axes = plt.subplots()
     assert ei.plot_trf(result, model="ic.npy", channel="Oz", axes=axes) is figure
     np.testing.assert_allclose(axes.lines[1].get_ydata(), 1e6 * result.kernels["ic.npy"][1, :, 3])
@@ -201,6 +303,12 @@ def test_the_null_stands_beside_the_gain():
             np.nanmean(result.null[row], axis=1), [*(b.get_x() for b in axes.patches[:40]), np.inf]
         )
         np.testing.assert_allclose(heights, 0.8 * expected / expected.max())
+    figure = ei.plot_null(result)
+    figure.draw_without_rendering()
+    (zero,) = (line for line in figure.axes[0].lines if list(line.get_xdata()) == [0, 0] and line.get_color() == "k")
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert not legend.overlaps(zero.get_window_extent())
+    assert legend.x0 >= figure.bbox.x0 and legend.x1 <= figure.bbox.x1
     figure, axes = plt.subplots(layout="constrained")
     assert ei.plot_null(result, model="ic.npy", axes=axes) is figure
     assert [text.get_text() for text in axes.texts] == [f"p = {result.p_mean[1]:.3g}"]
@@ -225,6 +333,8 @@ def test_the_null_stands_beside_the_gain():
             "truth: expected one of 'envelope', 'ic', got 'IC'",
         ),
         (lambda r: ei.plot_topography(r.corrected[0]), TypeError, "info: expected an mne.Info beside the values"),
+        (lambda r: ei.plot_topography(r, limit=0), ValueError, "limit: expected a finite positive number of r, got 0"),
+        (lambda r: ei.plot_topography(r, title="ic"), ValueError, "info, mask, title, axes: a Tracking brings its own"),
         (lambda r: ei.plot_topography(r, limit=-1.0), ValueError, "limit: expected a finite positive number"),
     ],
 )

@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from eegic.eeg.clock import Offsets
-from eegic.viz import plot_alignment_qc
+from eegic import Offsets, plot_alignment_qc
 
 
 def offsets(peak, n_trials=3, seed=0):
