@@ -9,17 +9,23 @@ import pytest
 from scipy.ndimage import map_coordinates
 from scipy.signal import butter, resample, sosfiltfilt
 
-from eegic import Audio, FeatureSeries, Participant, datasets, trf
-from eegic.eeg.clock import (
+from eegic import (
+    Audio,
     Clock,
+    FeatureSeries,
+    Participant,
     check_clock,
     clock_from_audio,
     clock_from_rates,
     clock_from_triggers,
     correct_clock,
+    datasets,
+    find_onsets,
     offset_profile,
+    read_participant,
+    trf,
 )
-from eegic.eeg.cutting import cut
+from eegic.eeg.matching import lags_near
 
 TRUTH = Clock(rate=200e-6, offset=0.037)
 
@@ -50,9 +56,11 @@ class Session:
         self.triggered = np.concatenate([self.onsets, self.onsets + 24])
         latencies = 0.001 * rng.standard_normal(20)
         self.triggers = np.round((0.037 + 1.0002 * self.triggered + latencies) * 512) / 512
+        self.raw.set_annotations(mne.Annotations(self.triggers, 0, 10 * ["start"] + 10 * ["end"]))
 
-    def cut(self, raw, onsets, seconds=24.0):
-        return cut(raw, onsets, self.person.stimuli, dict.fromkeys(self.study.stimuli, seconds), name="sub-01")
+    def read(self, raw, onsets, seconds=24.0):
+        table = list(zip(onsets, self.person.stimuli, strict=True))
+        return read_participant(raw, table, seconds, name="sub-01")
 
     def peak_is_off_by(self, person):
         """Samples at 64 Hz between the peak of the fitted and of the true kernel, at the channel that answers most."""
@@ -108,13 +116,12 @@ class TestTheIssue:
 
     def test_the_kernel_peaks_where_it_should_after_correction_only(self, session, heard):
         mended = correct_clock(session.raw, heard)
-        assert mended.info["description"].startswith("clock corrected: +")
-        assert abs(session.peak_is_off_by(session.cut(mended, session.onsets))) <= 1
-        assert session.peak_is_off_by(session.cut(session.raw, session.onsets)) > 2
+        assert abs(session.peak_is_off_by(session.read(mended, session.onsets))) <= 1
+        assert session.peak_is_off_by(session.read(session.raw, session.onsets)) > 2
 
     def test_trials_cut_on_the_recording_and_corrected_one_by_one(self, session, heard):
         onsets = heard.recording(session.onsets)
-        trials = session.cut(session.raw, onsets, 24.1)
+        trials = session.read(session.raw, onsets, 24.1)
         apart = onsets - np.round(128 * onsets) / 128  # what cutting at whole samples left
         mended = correct_clock(trials, heard, offset=apart)
         assert abs(session.peak_is_off_by(mended)) <= 1
@@ -122,8 +129,24 @@ class TestTheIssue:
             error = (found.eeg[::2][:1530] - true.eeg[:1530])[found.mask[::2][:1530]]
             assert error.std() < 0.03 * true.eeg.std()
 
+    def test_from_a_recording_with_triggers_to_a_participant_who_says_so(self, session, tmp_path):
+        log, path = session.person.stimuli, tmp_path / "sub-01_raw.fif"
+        found = np.concatenate([find_onsets(session.raw, code, log=log).seconds for code in ("start", "end")])
+        clock = clock_from_triggers(session.triggered, found, name="sub-01")
+        assert (clock.ppm, clock.offset) == (pytest.approx(200, abs=10), pytest.approx(0.037, abs=0.002))
+        correct_clock(session.raw, clock).save(path, verbose="error")  # its triggers move along
+        person = read_participant(path, "start", 24.0, log=log)
+        done = re.fullmatch(
+            r"sub-01_raw.fif: 2\d\d.* 4 EEG channels; clock corrected: (.+) ppm, offset (.+) ms", person.history[0]
+        )
+        assert [float(number) for number in done.groups()] == [round(clock.ppm, 2), round(1000 * clock.offset, 2)]
+        assert check_clock(person, clock) == 0
+        assert abs(session.peak_is_off_by(person)) <= 1
+        with pytest.raises(ValueError, match="sub-01: corrected by this clock already"):
+            correct_clock(person, clock, offset=0)
+
     def test_one_long_trial_is_refused_until_corrected(self, session, heard):
-        whole = cut(session.raw, [0.0], ["session"], {"session": 250.0}, name="sub-01")
+        whole = read_participant(session.raw, [(0.0, "session")], 250.0, name="sub-01")
         with pytest.raises(ValueError, match=r"sub-01, trial 0 \(session\): sound and EEG come apart by 8\d\.\d ms"):
             check_clock(whole, heard, offset=heard.offset, sfreq=64.0)
         mended = correct_clock(whole, heard, offset=heard.offset)
@@ -306,6 +329,16 @@ class TestSound:
         with pytest.raises(ValueError, match=r"loop: .* almost as well \(\d+% of r\) when moved by -?2.00 s"):
             clock_from_audio(channel, 2048.0, audio, window=5.0)
 
+    @pytest.mark.parametrize("shift", [-0.4, 0.1, 0.25, 1.5])
+    def test_a_lag_between_samples_is_not_drawn_to_a_sample(self, shift, rng):
+        """Else the clock stays near the first guess, and its interval is too narrow."""
+        n = 128 * 400
+        played = rng.standard_normal(n)
+        waves = np.exp(-2j * np.pi * np.fft.rfftfreq(n) * shift)
+        heard = np.fft.irfft(np.fft.rfft(played) * waves, n) + rng.standard_normal(n)
+        lags, _ = lags_near(heard, played, np.arange(1280, n - 2560, 1280), 1280, Clock())
+        assert 128 * lags.mean() == pytest.approx(shift, abs=0.02)
+
     def test_wrong_arguments(self):
         audio = music(0)
         x = audio.mono()
@@ -412,13 +445,15 @@ class TestCorrection:
     def test_wrong_types(self):
         with pytest.raises(TypeError, match="clock: expected a Clock, got float"):
             correct_clock(person(), 200e-6)
-        with pytest.raises(TypeError, match="expected a Participant, got list. `read_participant` makes one"):
+        with pytest.raises(
+            TypeError, match="recording: expected Participant or BaseRaw, got list. `read_participant` makes"
+        ):
             correct_clock([1, 2], TRUTH)
 
 
 class TestContinuous:
-    @pytest.fixture
-    def raw(self):
+    @pytest.fixture(params=[0, None], ids=["dated", "undated"])
+    def raw(self, request):
         sfreq, n = 256.0, 256 * 80
         times = np.arange(n) / sfreq
         data = 1e-5 * np.sin(2 * np.pi * np.array([[3.0], [11.0], [40.0]]) * times)
@@ -427,7 +462,7 @@ class TestContinuous:
         info = mne.create_info(["Fz", "Cz", "Audio", "STI"], sfreq, ["eeg", "eeg", "misc", "stim"])
         info["bads"] = ["Cz"]
         raw = mne.io.RawArray(np.vstack([data, codes]), info, first_samp=1000, verbose="error")
-        raw.set_meas_date(0)
+        raw.set_meas_date(request.param)
         notes = mne.Annotations([2.0, 30.0, 79.5], [0.5, 4.0, 0.5], ["early", "BAD_move", "late"])
         return raw.set_annotations(notes + mne.Annotations([], [], []))
 
@@ -441,7 +476,7 @@ class TestContinuous:
         assert events[0, 0] / 256 == pytest.approx(clock.sound(10.0), abs=1 / 256)
         assert set(np.unique(mended.get_data("stim"))) == {0, 7}
         onset = dict(zip(mended.annotations.description, mended.annotations.onset, strict=True))
-        assert onset["BAD_move"] == pytest.approx(float(clock.sound(30.0 - raw.first_time + raw.first_time)), abs=1e-4)
+        assert onset["BAD_move"] == pytest.approx(clock.sound(30.0), abs=1e-4)
         assert (mended.info["bads"], mended.ch_names, mended.info["sfreq"]) == (["Cz"], raw.ch_names, 256.0)
         assert mended.info["description"] == "clock corrected: +500.00 ppm, offset 5000.00 ms"
 
@@ -600,7 +635,7 @@ class TestOffsets:
         ):
             offset_profile(listener, {**envelopes, name: envelopes[name].stack(study.surprisal[name])})
         slow = FeatureSeries(np.ones(640), np.arange(640) / 32, "envelope")
-        with pytest.raises(ValueError, match=f"'{name}'.*: 32 values per second, the EEG has 64"):
+        with pytest.raises(ValueError, match=f"'{name}'.*: 32 values per second, the EEG has 64 in even steps"):
             offset_profile(listener, {**envelopes, name: slow})
         with pytest.raises(ValueError, match="expected: two ascending lags between -0.5 and 0.5 s"):
             offset_profile(listener, envelopes, expected=(0.2, 0.6))
