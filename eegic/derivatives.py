@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BIDS_VERSION = "1.9.0"
+_LONGEST = 230  # characters of the names of files before their suffix: 255 bytes are allowed in all
 _REMEDIES = {
     "sub": "`dataclasses.replace(result, participant='sub-01')`",
     "ses": "`session='01'`",
@@ -31,6 +32,7 @@ _COLUMNS = {
     "sound": "What was presented, by content: stimuli with the same features are one sound.",
     "start": "Start of the scored stretch, from the start of the trial.",
     "stop": "End of the scored stretch, from the start of the trial.",
+    "used": "Time of the scored stretch that was used: what is neither masked nor unknown.",
     "channel": "EEG channel. Bad channels have n/a throughout.",
     "r_reduced": f"{_R}, of the reduced model: the baseline features alone.",
     "r_full": f"{_R}, of the full model.",
@@ -106,6 +108,12 @@ def to_bids_derivative(
     top = root / "derivatives" / "eegic"
     folder = top.joinpath(*(part for part in parts if part.startswith(("sub-", "ses-"))), "eeg")
     stem = "_".join(parts)
+    if len(stem) > _LONGEST:
+        longest = max(labels, key=lambda entity: len(labels[entity] or ""))
+        raise ValueError(
+            f"{longest}-: the names of the files would start with {len(stem)} characters, of which file systems take "
+            f"about {_LONGEST}. Shorten the label of {len(labels[longest] or '')} characters: {_REMEDIES[longest]}."
+        )
     target = folder / f"{stem}_trf.npz"
     tables = {"scores": result.to_frame("channel"), "trials": result.to_frame("trial")}
     files = [target, *(folder / f"{stem}_{table}.{suffix}" for table in tables for suffix in ("tsv", "json"))]
@@ -145,7 +153,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
     columns = {str(name): {"Description": _COLUMNS[str(name)]} for name in frame}
     for name, column in columns.items():
         if frame[name].dtype.kind == "f":
-            column["Units"] = "s" if name in ("start", "stop") else "dimensionless"
+            column["Units"] = "s" if name in ("start", "stop", "used") else "dimensionless"
     return columns
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -119,9 +121,7 @@ def cortical_tracking(
         "autocorrelation": autocorrelation,
         "accept_drift": accept_drift,
     }
-    with warnings.catch_warnings():
-        # those are the bad channels, which the participant names
-        warnings.filterwarnings("ignore", r"y: channels .* are NaN throughout")
+    with _warnings_by_name(participant.ch_names):
         deltas = trf.delta_r(
             list(pairs.baseline),
             {name: [trial[:, own] for trial in pairs.added] for name, own in columns.items()},
@@ -168,6 +168,22 @@ def cortical_tracking(
         settings=_plain({"models": chosen, **options, "tolerance": tolerance, "rng": first.entropy}),
         versions=_versions(),
     )
+
+
+@contextmanager
+def _warnings_by_name(ch_names: Sequence[str]) -> Iterator[None]:
+    """Pass warnings on with names for numbers of channels; leave out that bad channels are NaN, which is known."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+
+    def names(numbers: re.Match[str]) -> str:
+        return "channels " + ", ".join(ch_names[int(number)] for number in numbers[1].split(","))
+
+    for one in caught:
+        message = re.sub(r"channels \[([\d, ]+)\]", names, str(one.message))
+        if "are NaN throughout" not in message:
+            warnings.warn(message, one.category, stacklevel=4)
 
 
 def _left_out(cv: trf.CrossVal) -> list[str]:

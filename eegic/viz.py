@@ -445,9 +445,11 @@ def _check_positions(info: mne.Info) -> None:
             f"info: {len(nowhere)} channels have no position, so they cannot be drawn: {', '.join(nowhere[:9])}. "
             "Give a montage (`info.set_montage(...)`), or leave them out."
         )
-    places = np.round(list(positions.values()), 6)
-    if len(np.unique(places, axis=0)) < len(places):
-        raise ValueError("info: two channels share one position. Correct the montage.")
+    first: dict[tuple[float, ...], str] = {}
+    for name, at in positions.items():
+        other = first.setdefault(tuple(np.round(at, 6)), name)
+        if other != name:
+            raise ValueError(f"info: channels {other} and {name} share one position. Correct the montage.")
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -328,6 +328,11 @@ class TestWhichSound:
             ValueError, match=r"sub-01, line 3 of events.tsv: expected .*x\.\.\. \(5000 characters\).*Correct the table"
         ):
             read_bids(root, "01")
+        forget_files(root)
+        table = root / "trials.tsv"
+        table.write_text("participant\tstim_id\tonset_s\n*\tbach\t2.0\n*\t" + "x" * 5000 + "\t20.0\n")
+        with pytest.raises(ValueError, match=r"sub-01, line 3 of the table of trials: .*x\.\.\. \(5000 characters\)"):
+            read_bids(root, "01", trials=table)
 
     @pytest.mark.parametrize(("file", "table"), [("NFD", "NFC"), ("NFC", "NFD")])
     @pytest.mark.parametrize("folder", ["", "elsewhere/"])
@@ -438,6 +443,18 @@ class TestHowLong:
         with pytest.raises(ValueError, match=r"interrupted at 6.000 s, within bach, which starts at 2.000 s"):
             read_bids(root, "01")
         read_bids(root, "01", sounds={"bach.wav": None})
+
+    @pytest.mark.parametrize("kind", ["BAD_moved", "Comment/BAD_moved", "Comment/bad"])
+    def test_a_bad_stretch_in_the_table_of_events(self, tree, kind):
+        """Converters of BrainVision files keep the type before the comment."""
+        root, _ = tree
+        marked = {"onset": "5.0", "trial_type": kind, "stim_file": "n/a", "duration": "1.0"}
+        edit(root, "events", lambda t: pd.concat([t, t.iloc[:1].assign(**marked)]))
+        person = read_bids(root, "01")
+        np.testing.assert_array_equal(np.flatnonzero(~person.trials[0].mask), np.arange(192, 257))
+        edit(root, "events", lambda t: t.replace({"duration": {"1.0": "-1.0"}}))
+        with pytest.raises(ValueError, match=f"duration: expected 0 seconds or more for '{kind}'"):
+            read_bids(root, "01")
 
     def test_a_bad_stretch_that_only_the_file_knows(self, tree):
         root, _ = tree
@@ -571,6 +588,16 @@ class TestSeveral:
             read_bids(tmp_path, "01")
         for run in ("run-01", 2):
             assert len(read_bids(tmp_path, "01", run=run).trials) == 1
+
+    def test_other_positions_are_warned_of_at_the_call(self, tmp_path, rng):
+        sound(tmp_path / "stimuli" / "bach.wav")
+        for session, montage in (("01", "biosemi64"), ("02", None)):
+            write(tmp_path, recording(rng, [(1.0, 0.0, "stim", "bach.wav")], 12.0, montage=montage), session=session)
+        message = r"ses-01 and sub-01, ses-02 differ: positions of Fz, Cz, Pz. One model is fitted .* with `session` or"
+        with pytest.warns(UserWarning, match=message) as caught:
+            assert len(read_bids(tmp_path, "01").trials) == 2
+        assert [one.filename for one in caught] == [__file__]
+        read_bids(tmp_path, "01", montage="biosemi64")
 
     def test_a_recording_without_sounds_is_told(self, tmp_path, rng):
         self.runs(tmp_path, rng)
@@ -775,6 +802,17 @@ class TestDerivative:
                 to_bids_derivative(result, tmp_path, **changes)
         with pytest.raises(ValueError, match=r"sub-: BIDS expects .* got 'P_07'. Write `dataclasses.replace"):
             to_bids_derivative(replace(result, participant="P_07"), tmp_path)
+
+    def test_names_that_are_too_long_for_files(self, result, tmp_path):
+        name = "surprisal of the melody " * 12
+        many = replace(result, models={name: ("ic",)}, kernels={name: result.kernels["ic"]})
+        with pytest.raises(
+            ValueError, match=r"desc-: the names of the files .* \d{3} characters, of .* `desc='surprisal"
+        ):
+            to_bids_derivative(many, tmp_path)
+        assert to_bids_derivative(many, tmp_path, desc="surprisal").exists()
+        with pytest.raises(ValueError, match=r"task-: .* Shorten the label of 240 characters: `task='listening'`"):
+            to_bids_derivative(result, tmp_path, task="x" * 240)
 
     def test_wrong_arguments(self, result, tmp_path):
         with pytest.raises(TypeError, match="result: expected a Tracking, got DataFrame"):

@@ -81,13 +81,36 @@ class TestArrays:
         assert p.trials[0].eeg.dtype == np.float64
         np.testing.assert_allclose(p.trials[0].eeg, 1e-6 * arrays[0].astype(dtype).astype(float), rtol=1e-6)
 
-    @pytest.mark.parametrize(("unit", "factor"), [("V", 1.0), ("nV", 1e-4)])
-    def test_an_implausible_unit_warns_at_the_call(self, arrays, unit, factor):
-        with pytest.warns(
-            UserWarning, match=r"sub-01: the median magnitude.*EEG lies near 1e-5 V. Name the unit"
-        ) as caught:
-            build([factor * x for x in arrays], unit=unit)
+    @pytest.mark.parametrize(
+        ("unit", "microvolts", "likely"),
+        [
+            ("V", 1.0, "uV"),
+            ("V", 1e-3, "mV"),
+            ("mV", 1.0, "uV"),
+            ("uV", 1e3, "nV"),
+            ("mV", 1e-6, "V"),
+            ("uV", 1e-3, "mV"),
+            ("nV", 1.0, "uV"),
+        ],
+    )
+    def test_an_implausible_unit_warns_at_the_call(self, arrays, unit, microvolts, likely):
+        """Ten microvolts in all the units that are not the one given."""
+        message = (
+            rf"sub-01: the median magnitude.*EEG lies near 1e-5 V. Name the unit of the data, e.g. unit='{likely}'"
+        )
+        with pytest.warns(UserWarning, match=message) as caught:
+            build([microvolts * x for x in arrays], unit=unit)
         assert caught[0].filename == __file__
+
+    @pytest.mark.parametrize("size", [0.02, 200.0])
+    def test_small_and_large_eeg_is_eeg(self, arrays, size):
+        """Microvolts: what is left in a narrow band, and mains hum in a bad room."""
+        build([size * x / 2 for x in arrays])
+
+    def test_drift_is_no_magnitude(self, rng):
+        """Twenty millivolts in a minute, as from an electrode that settles without a high-pass."""
+        x = 10 * rng.standard_normal((3840, 3)) + np.linspace(0, 2e4, 3840)[:, None]
+        build([x], stimuli=["bach"])
 
     def test_an_offset_is_no_magnitude(self, arrays):
         build([x + 1e6 for x in arrays])  # one volt of offset, ten microvolts of EEG: no warning
@@ -199,6 +222,7 @@ class TestGaps:
         np.testing.assert_array_equal(np.flatnonzero(~p.trials[0].mask), [3])
         np.testing.assert_array_equal(np.flatnonzero(~p.trials[1].mask), [5, 7, 9])
         assert own[1].sum() == 511, "the caller's mask was changed"
+        assert p.history == ("trial 1 (holst): 2 samples masked, NaN in a channel",)
 
     @pytest.mark.parametrize("on_nan", ["raise", "mask"])
     def test_infinity_is_never_masked(self, arrays, on_nan):
@@ -215,6 +239,12 @@ class TestGaps:
         p = build(arrays, on_nan=on_nan, bads=["Cz"])
         assert p.trials[1].mask.all()
         assert not np.isfinite(p.trials[1].eeg[:, 1]).any()
+
+    @pytest.mark.parametrize("on_nan", ["raise", "mask"])
+    def test_a_trial_without_a_number_is_to_be_left_out(self, arrays, on_nan):
+        arrays[1][:] = np.nan
+        with pytest.raises(ValueError, match="sub-01, trial 1: every channel is NaN or infinite throughout. Leave the"):
+            build(arrays, on_nan=on_nan, bads=["Cz"])
 
     def test_one_bad_channel_may_be_a_text(self, arrays):
         arrays[0][3, 1] = np.nan
@@ -286,6 +316,24 @@ class TestEpochs:
         assert np.abs(p.trials[0].eeg.mean(axis=1)).max() < 1e-18
         np.testing.assert_array_equal(waiting.get_data(copy=True), before)
 
+    def test_what_epochs_went_through_is_kept(self, epochs):
+        """Filters and reference in the info, the rest in the history."""
+        with epochs.info._unlock():
+            epochs.info["highpass"], epochs.info["lowpass"] = 0.5, 30.0
+        epochs.apply_baseline((-0.1, 0.0), verbose="error").set_eeg_reference(["Cz"], verbose="error")
+        epochs.set_eeg_reference("average", projection=True, verbose="error")
+        epochs.drop([1], reason="cough", verbose="error")
+        p = Participant.from_epochs(epochs, ["bach", "holst"], durations={"bach": 2.0})
+        for key in ("highpass", "lowpass", "custom_ref_applied"):
+            assert p.info[key] == epochs.info[key]
+        assert p.history[0].startswith("epochs from -0.2 to ")
+        assert p.history[0].endswith(
+            "; baseline of -0.1 to 0 s subtracted; high-pass 0.5 Hz; low-pass 30 Hz; "
+            "projections: Average EEG reference; 1 of 3 dropped before: cough (1)"
+        )
+        assert p.history[1] == f"{epochs.tmax - 2 + 0.01:.3f} s after bach left out"
+        assert len(p.history) == 2
+
     def test_what_is_not_epochs_of_eeg(self, epochs, rng):
         raw = mne.io.RawArray(
             1e-5 * rng.standard_normal((3, 4000)), mne.create_info(NAMES, 100.0, "eeg"), verbose="error"
@@ -327,6 +375,28 @@ class TestEpochs:
         np.testing.assert_array_equal(masks[0], np.arange(100, 151))  # the sample at either end is not clean
         np.testing.assert_array_equal(masks[1], np.arange(0, 11))
         np.testing.assert_array_equal(masks[2], [300, *range(400, 411)])
+
+    @pytest.mark.parametrize("baseline", [None, (-0.2, 0.0)])
+    def test_epochs_that_overlap_share_no_usable_sample(self, rng, baseline):
+        """Cut as long as the longest sound, in whatever order."""
+        data = 1e-5 * rng.standard_normal((3, 4000))
+        raw = mne.io.RawArray(data, mne.create_info(NAMES, 100.0, "eeg"), verbose="error")
+        events = np.array([[500, 0, 1], [1500, 0, 2], [2300, 0, 1]])
+        options = {"tmin": -0.2, "tmax": 10.0, "baseline": baseline, "verbose": "error"}
+        epochs = mne.Epochs(raw, events, {"bach": 1, "holst": 2}, **options)
+        message = (
+            r"sub-01, trial 2 \(bach\): 2.010 s masked, which trial 1 \(holst\) holds: .* overlap. Give `durations`"
+        )
+        with pytest.warns(UserWarning, match=message) as caught:
+            p = Participant.from_epochs(epochs, name="sub-01")
+        assert {one.filename for one in caught} == {__file__}
+        assert [np.flatnonzero(~trial.mask).tolist() for trial in p.trials] == [[], [], list(range(201))]
+        assert p.history[-1] == "trial 2 (bach): 2.010 s masked, which trial 1 holds"
+        swapped = mne.concatenate_epochs([epochs[2], epochs[1]], add_offset=False, verbose="error")
+        with pytest.warns(UserWarning, match=r"trial 0 \(bach\): 2.010 s masked, which trial 1"):
+            Participant.from_epochs(swapped)
+        Participant.from_epochs(epochs, durations={"bach": 5.0, "holst": 8.0})
+        Participant.from_epochs(mne.EpochsArray(epochs.get_data(copy=True), epochs.info, verbose="error"), list("abc"))
 
     def test_rejected_epochs_are_dropped_before_they_are_counted(self, epochs, rng):
         """Epochs that are not yet loaded still hold the rejected ones: names must follow those that stay."""

@@ -307,10 +307,21 @@ class TestTrials:
         )
         with pytest.raises(ValueError, match=message):
             read_participant(raw, onsets, SECONDS, name="sub-01")
-        person = read_participant(raw, onsets, SECONDS, tolerance=1.0)
-        assert person.trials[1].n_times == 2500
-        assert person.history[-1] == "trial 1 (holst): its first 1.000 s of EEG are also the last of trial 0"
         read_participant(raw, [(5.0, "bach"), (25.0, "holst")], SECONDS)
+
+    def test_no_sample_may_be_used_in_two_trials(self, raw):
+        """Numbered samples: what is trained on in one trial and tested in another would be seen as a response."""
+        raw._data[0] = 1e-6 * np.arange(6000)
+        onsets = [(5.0, "bach"), (24.0, "holst"), (25.5, "bach")]
+        person = read_participant(raw, onsets, SECONDS | {"holst": 2.0}, tolerance=1.0)
+        used = [trial.eeg[trial.mask, 0] for trial in person.trials]
+        assert len(np.unique(np.concatenate(used))) == sum(map(len, used))
+        np.testing.assert_array_equal(np.flatnonzero(~person.trials[2].mask), np.arange(50))
+        assert person.trials[0].mask.all()
+        assert person.history[-2:] == (
+            "trial 1 (holst): 1.000 s masked, which trial 0 holds",
+            "trial 2 (bach): 0.500 s masked, which trial 1 holds",
+        )
 
     @pytest.mark.parametrize("gap", ["EDGE boundary", "boundary", "New Segment/"])
     @pytest.mark.parametrize(("at", "within"), [(5.0, False), (12.0, True), (25.0, False), (28.0, False)])
@@ -554,6 +565,17 @@ class TestMasks:
         assert person.trials[1].mask.all()
         assert person.history[-1] == "trial 0 (bach): 5.1% masked by BAD_ annotations"
 
+    @pytest.mark.parametrize(
+        ("description", "masked"),
+        [("Comment/BAD_x", 101), ("Comment/bad", 101), ("comment/Bad", 101), ("Bad Interval/x", 101), ("Comment/x", 0)],
+    )
+    def test_bad_stretches_of_brainvision(self, raw, description, masked):
+        raw.set_annotations(raw.annotations.append(8.0, 1.0, description))
+        person = read_participant(raw, CODES, SECONDS)
+        assert (~person.trials[0].mask).sum() == masked
+        passed_over = any("triggers that are not in codes" in note for note in person.history)
+        assert passed_over == (not masked), "a stretch to leave out is no trigger"
+
     def test_missing_samples(self, raw):
         raw._data[1, 3060] = np.nan
         with pytest.raises(ValueError, match="trial 1: channel Cz has 1 NaN samples, the first at sample 10"):
@@ -663,6 +685,27 @@ class TestSeveral:
         parts[0].info["bads"], parts[1].info["bads"] = ["Pz"], ["Fz"]
         assert read_participant(parts, ["bach", "holst"], SECONDS, name="x").bads == ("Fz", "Pz")
 
+    def test_other_differences_are_warned_of_at_the_call(self, raw):
+        parts = self.parts(raw)
+        parts[1].filter(1.0, 20.0, verbose="error").set_eeg_reference(["Cz"], verbose="error")
+        message = (
+            r"x: RawArray \(0\) and RawArray \(1\) differ: reference as recorded and changed; high-pass 0 Hz and 1 Hz; "
+            r"low-pass 50 Hz and 20 Hz. One model is fitted to both: bring them to the same"
+        )
+        with pytest.warns(UserWarning, match=message) as caught:
+            person = read_participant(parts, ["bach", "holst"], SECONDS, name="x")
+        assert [one.filename for one in caught] == [__file__]
+        assert len(person.trials) == 2
+
+    def test_an_average_by_projection_and_other_positions_are_differences(self, raw):
+        raw.set_montage("biosemi64", on_missing="ignore", verbose="error")
+        parts = self.parts(raw)
+        parts[0].set_eeg_reference("average", projection=True, verbose="error")
+        parts[1].info["chs"][1]["loc"][:3] += 0.02
+        message = r"differ: reference Average EEG reference and as recorded; positions of Cz. One"
+        with pytest.warns(UserWarning, match=message):
+            read_participant(parts, ["bach", "holst"], SECONDS, name="x")
+
     def test_too_short_a_recording_is_named(self, raw):
         parts = [self.parts(raw)[0], raw.copy().crop(30.5, 50.0)]
         with pytest.raises(
@@ -706,10 +749,14 @@ class TestEpochs:
         assert person.history == (
             "Epochs: 26.210 s at 100 Hz, 3 EEG channels; left out: 1 eog, 1 stim",
             "not presented: satie",
+            "epochs from -0.2 to 26 s",
+            "6.010 s after bach left out",
+            "1.010 s after holst left out",
         )
 
     def test_channels(self, raw, epochs):
-        person = read_participant(epochs, rename={"Fz": "AFz"}, bads=["Cz"], montage="biosemi64")
+        with pytest.warns(UserWarning, match=r"trial 1 \(holst\): 0.510 s masked, which trial 0 \(bach\) holds"):
+            person = read_participant(epochs, rename={"Fz": "AFz"}, bads=["Cz"], montage="biosemi64")
         assert (person.ch_names, person.bads) == (("AFz", "Cz", "Pz"), ("Cz",))
         assert person.trials[0].n_times == 2601
         assert epochs.ch_names[0] == "Fz"

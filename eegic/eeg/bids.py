@@ -16,7 +16,8 @@ import numpy as np
 
 from eegic import _checks
 from eegic.audio import Audio
-from eegic.eeg.cutting import cut, interruptions
+from eegic.eeg.cutting import cut, differences, interruptions
+from eegic.eeg.epochs import marks_bad
 from eegic.eeg.heard import Events, Heard, Library, Sounds, find_heard, read_table, sound_lengths
 from eegic.eeg.participant import Participant, Trial, electrode_positions
 from eegic.series import FeatureSeries
@@ -72,7 +73,7 @@ def read_bids(
         ``"01"`` or ``"sub-01"``.
     task, session, run, acquisition : str, optional
         Which recordings; by default every session and run of the only task, one after the other. Their rates and
-        channels must agree.
+        channels must agree; other references, filters and positions are warned of.
     sounds : dict or callable, optional
         What was heard, where the files do not say. A dictionary from what stands in `stimulus_column`, ``trial_type``
         or ``value`` of an event to the name of the sound that it started, or to None for no trial; events that it does
@@ -92,7 +93,8 @@ def read_bids(
     montage : str or mne.channels.DigMontage, optional
         Electrode positions, instead of those of ``electrodes.tsv``.
     tolerance : float, optional
-        Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample.
+        Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample. The
+        EEG that two trials hold is masked in the later one.
     on_nan : {"raise", "mask"}
         As in `Participant.from_arrays`.
 
@@ -133,6 +135,7 @@ def read_bids(
     lengths = sound_lengths(name, [one for here in heard for one in here], durations, history)
     tolerance = None if tolerance is None else _checks.positive("tolerance", tolerance, "seconds")
     parts: list[Participant] = []
+    infos: list[mne.Info] = []
     for recording, here in zip(recordings, heard, strict=True):
         file, label = recording.file.name, recording.events.label
         if not here:
@@ -147,8 +150,9 @@ def read_bids(
         _check_trials(raw, here, lengths, 1.5 / raw.info["sfreq"] if tolerance is None else tolerance, label)
         options: dict[str, Any] = {"tolerance": tolerance, "unit": unit, "on_nan": on_nan, "name": label}
         part = cut(raw, [one.onset for one in here], [one.stimulus for one in here], lengths, **options)
-        _check_alike(parts[0] if parts else part, part)
+        infos.append(raw.info)
         parts.append(part)
+        _check_alike(parts[0], part, infos[0], infos[-1])
         history.append(f"{file}: {_contents(raw, part, here)}")
         history += [f"{file}: {note}" for note in (*remarks, *part.history)]
     return _joined(name, parts, history)
@@ -278,9 +282,8 @@ def _keep_marks(raw: mne.io.BaseRaw, own: mne.io.BaseRaw) -> None:
         return
     marks = [(gap, 0.0, "boundary") for gap in interruptions(own)]
     for mark in own.annotations:
-        kind = mark["description"].removeprefix("Comment/")  # put before it by MNE in BrainVision files
-        if kind.upper().startswith("BAD"):
-            marks.append((mark["onset"] - own.first_time, mark["duration"], kind))
+        if marks_bad(mark["description"]):
+            marks.append((mark["onset"] - own.first_time, mark["duration"], mark["description"]))
     for onset, duration, kind in marks:
         raw.annotations.append(onset + raw.first_time, duration, kind)
 
@@ -319,7 +322,8 @@ def _check_trials(
                 )
 
 
-def _check_alike(first: Participant, other: Participant) -> None:
+def _check_alike(first: Participant, other: Participant, info: mne.Info, other_info: mne.Info) -> None:
+    """Say if a recording differs from the first: rates and channels must agree."""
     if other.sfreq != first.sfreq:
         raise ValueError(
             f"{other.name} has {other.sfreq:g} Hz, {first.name} {first.sfreq:g} Hz. Read them apart, with `session` or "
@@ -330,6 +334,13 @@ def _check_alike(first: Participant, other: Participant) -> None:
         raise ValueError(
             f"{other.name} and {first.name} have different EEG channels: {', '.join(unlike)} in one of them only. Read "
             "them apart, with `session` or `run`, or correct the types in channels.tsv."
+        )
+    unlike = differences(info, other_info)
+    if unlike:
+        warnings.warn(
+            f"{first.name} and {other.name} differ: {'; '.join(unlike)}. One model is fitted to both: read them apart, "
+            "with `session` or `run`, and bring them to the same.",
+            stacklevel=3,
         )
 
 

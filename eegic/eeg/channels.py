@@ -108,7 +108,7 @@ def bad_by_statistics(
     known : collection of str
         Channels known to be bad: they are nobody's neighbours.
     max_sd, min_sd, min_correlation, max_share : float
-        As in `eegic.eeg.preprocessing.find_bad_channels`.
+        As in `eegic.eeg.quality.find_bad_channels`.
 
     Returns
     -------

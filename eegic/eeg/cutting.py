@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegic import _checks
-from eegic.eeg.participant import Participant
+from eegic.eeg.epochs import marks_bad
+from eegic.eeg.participant import Participant, as_recorded
 
 if TYPE_CHECKING:
     import mne
@@ -37,8 +38,9 @@ def cut(
     ----------
     raw : mne.io.BaseRaw
         EEG channels are taken, bad ones included, others left. Stretches annotated ``BAD_...`` become masks, and so
-        does what lies beyond an interruption (two recordings joined, a boundary) within a trial. Nothing more than a
-        trial at a time is read, so `raw` need not be loaded.
+        does what lies beyond an interruption (two recordings joined, a boundary) within a trial, and what an earlier
+        trial holds already: no EEG may be trained on in one trial and tested in another. Nothing more than a trial at
+        a time is read, so `raw` need not be loaded.
     onsets : sequence of float, shape (n_trials,)
         When each sound starts, in seconds from the first sample of the recording (as ``raw.times``; annotation onsets
         and event samples of MNE count from an earlier zero where ``raw.first_samp`` is not 0).
@@ -60,7 +62,7 @@ def cut(
     Returns
     -------
     Participant
-        `history` says what trials lack, what is masked, and which EEG two of them share.
+        `history` says what trials lack and what is masked.
     """
     import mne
     from tqdm import tqdm
@@ -101,8 +103,6 @@ def cut(
             )
         if first + wanted > stop:
             history.append(f"trial {number} ({stimulus}): {first + wanted - stop} samples short of its sound")
-        history += _shared(number, stimulus, (first, stop), spans, sfreq)
-        spans.append((first, stop))
         masks.append(~bad_samples(raw, first, stop))
         if not masks[-1].all():
             lost = (~masks[-1]).mean()
@@ -112,6 +112,13 @@ def cut(
             masks[-1][min(beyond) - first :] = False
             lost = (stop - min(beyond)) / sfreq
             history.append(f"trial {number} ({stimulus}): the last {lost:.3f} s masked, after an interruption")
+        for other, (begin, end) in enumerate(spans):
+            shared = slice(max(first, begin) - first, max(0, min(stop, end) - first))
+            lost = int(masks[-1][shared].sum())
+            masks[-1][shared] = False
+            if lost:
+                history.append(f"trial {number} ({stimulus}): {lost / sfreq:.3f} s masked, which trial {other} holds")
+        spans.append((first, stop))
     shown = tqdm(spans, desc=f"Reading {name}", unit="trial", leave=False, delay=2, disable=None)
     person = Participant.from_arrays(
         (
@@ -127,33 +134,16 @@ def cut(
         bads=[bad for bad in raw.info["bads"] if raw.ch_names.index(bad) in picks],
         on_nan=on_nan,
         name=name,
+        history=history,
     )
-    for number, (trial, mask) in enumerate(zip(person.trials, masks, strict=True)):
-        where = f"trial {number} ({trial.stimulus})"
-        missing = int((mask & ~trial.mask).sum())
-        if missing:
-            history.append(f"{where}: {missing} samples masked, NaN in a channel")
+    for number, trial in enumerate(person.trials):
         if not trial.mask.any():
             warnings.warn(
-                f"{name}, {where}: no sample is usable, all are masked. Leave it out: `dataclasses.replace(person, "
-                "trials=[trial for trial in person.trials if trial.mask.any()])`.",
+                f"{name}, trial {number} ({trial.stimulus}): no sample is usable, all are masked. Leave it out: "
+                "`dataclasses.replace(person, trials=[trial for trial in person.trials if trial.mask.any()])`.",
                 stacklevel=3,
             )
-    return replace(person, info=_as_recorded(person.info, raw.info), history=tuple(history))
-
-
-def _shared(
-    number: int, stimulus: str, span: tuple[int, int], earlier: Sequence[tuple[int, int]], sfreq: float
-) -> list[str]:
-    """Say which EEG the trial has in common with others, beyond a sample of rounding."""
-    (first, stop), notes = span, []
-    for other, (begin, end) in enumerate(earlier):
-        common = min(stop, end) - max(first, begin)
-        if common > 1:
-            in_turn = begin <= first < end <= stop
-            which = "its first {} s of EEG are also the last" if in_turn else "{} s of its EEG are also EEG"
-            notes.append(f"trial {number} ({stimulus}): {which.format(f'{common / sfreq:.3f}')} of trial {other}")
-    return notes
+    return replace(person, info=as_recorded(person.info, raw.info))
 
 
 def _read(raw: mne.io.BaseRaw, picks: np.ndarray, span: tuple[int, int], where: str) -> np.ndarray:
@@ -170,13 +160,25 @@ def _read(raw: mne.io.BaseRaw, picks: np.ndarray, span: tuple[int, int], where: 
         ) from error
 
 
-def _as_recorded(info: mne.Info, recorded: mne.Info) -> mne.Info:
-    """The info with what the recording says of its reference and filters."""
-    info = info.copy()
-    with info._unlock():
-        for key in ("custom_ref_applied", "highpass", "lowpass"):
-            info[key] = recorded[key]
-    return info
+def differences(info: mne.Info, other: mne.Info) -> list[str]:
+    """In what else two recordings of the same EEG channels differ."""
+    words = []
+    for what, both in (
+        ("reference", [_reference(each) for each in (info, other)]),
+        ("high-pass", [f"{each['highpass'] or 0:g} Hz" for each in (info, other)]),
+        ("low-pass", [f"{each['lowpass'] or 0:g} Hz" for each in (info, other)]),
+    ):
+        if both[0] != both[1]:
+            words.append(f"{what} {both[0]} and {both[1]}")
+    places = [{channel["ch_name"]: channel["loc"][:3] for channel in each["chs"]} for each in (info, other)]
+    both_have = [name for name in places[0] if name in places[1]]  # others are no EEG
+    moved = [name for name in both_have if not np.allclose(places[0][name], places[1][name], atol=0.01, equal_nan=True)]
+    return [*words, f"positions of {', '.join(moved)}"] if moved else words
+
+
+def _reference(info: mne.Info) -> str:
+    applied = [str(projection["desc"]) for projection in info["projs"] if projection["active"]]
+    return ", ".join([*(["changed"] if info["custom_ref_applied"] else []), *applied]) or "as recorded"
 
 
 def interruptions(raw: mne.io.BaseRaw) -> list[float]:
@@ -189,7 +191,7 @@ def bad_samples(raw: mne.io.BaseRaw, first: int, stop: int) -> np.ndarray:
     sfreq = float(raw.info["sfreq"])
     bad = np.zeros(stop - first, bool)
     for note in raw.annotations:
-        if note["description"].upper().startswith("BAD"):
+        if marks_bad(note["description"]):
             start = (note["onset"] - raw.first_time) * sfreq - first  # with or without orig_time
             end = start + note["duration"] * sfreq
             bad[max(0, int(np.floor(start - 0.5)) + 1) : max(0, int(np.ceil(end + 0.5)))] = True

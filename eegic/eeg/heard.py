@@ -17,6 +17,7 @@ import numpy as np
 
 from eegic import _checks
 from eegic.audio import Audio
+from eegic.eeg.epochs import marks_bad
 from eegic.series import FeatureSeries
 
 Event = Mapping[str, str]
@@ -176,15 +177,7 @@ def _events(
         if stimulus is None and (said or is_missing(event.get(column))):
             continue
         onset, length = _seconds(event.get("onset"), f"{where}: onset"), event.get("duration")
-        try:
-            files = library.find(event[column] if stimulus is None else stimulus)
-        except OSError as error:  # a name that is too long, a folder that may not be read
-            text = event[column] if stimulus is None else stimulus
-            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
-            raise ValueError(
-                f"{where}: expected the name of a sound file, got {shown!r}, which cannot be looked up "
-                f"({error.strerror}). Correct the table, or say what was heard in `sounds`."
-            ) from error
+        files = _looked_up(event[column] if stimulus is None else stimulus, library, where)
         if stimulus is None and len(files) != 1:
             what = f"may be {' or '.join(map(str, files))}" if files else "is no file there"
             lost.append(f"{where}, {onset:.3f} s: {event[column]!r} {what}")
@@ -195,10 +188,21 @@ def _events(
     return heard
 
 
+def _looked_up(text: str, library: Library, where: str) -> tuple[Path, ...]:
+    try:
+        return library.find(text)
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+        raise ValueError(
+            f"{where}: expected the name of a sound file, got {shown!r}, which cannot be looked up "
+            f"({error.strerror}). Correct the table, or say what was heard in `sounds`."
+        ) from error
+
+
 def _check_stretch(event: Event, where: str) -> None:
     """A stretch that is marked as bad ends after it starts."""
     kind, length = event.get("trial_type", ""), event.get("duration")
-    if kind.upper().startswith("BAD") and not is_missing(length) and _seconds(length, f"{where}: duration") < 0:
+    if marks_bad(kind) and not is_missing(length) and _seconds(length, f"{where}: duration") < 0:
         raise ValueError(
             f"{where}: duration: expected 0 seconds or more for {kind!r}, got {length!r}. Give the stretch its start "
             "and a positive duration, or leave the row out."
@@ -239,7 +243,8 @@ def _by_manifest(rows: Sequence[Event], name: str, recording: Events, library: L
             if is_missing(row.get("stim_id")):
                 raise ValueError(f"{where}: expected a sound in the column 'stim_id', got {row.get('stim_id')!r}.")
             onset = _seconds(row.get("onset_s"), f"{where}: onset_s")
-            heard.append(Heard(onset, row["stim_id"], library.find(row["stim_id"]), "the table of trials"))
+            files = _looked_up(row["stim_id"], library, where)
+            heard.append(Heard(onset, row["stim_id"], files, "the table of trials"))
     return heard
 
 

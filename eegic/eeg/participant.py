@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eegic import _checks
+from eegic.eeg.epochs import annotated_bad, before_cutting, held_twice
 
 if TYPE_CHECKING:
     import mne
 
 VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9}
-_ENOUGH = 10_000  # samples of a trial that tell its magnitude
-_PLAUSIBLE = (1e-9, 1e-2)  # volts: the median magnitude of EEG lies in between, or the unit is wrong
+_BLOCK, _BLOCKS = 1.0, 16  # seconds within which drift is no matter, and how many of them tell the magnitude
+# volts: between the noise of amplifiers and EEG taken a thousand times too large lies the median magnitude of EEG
+_TYPICAL, _PLAUSIBLE = 1e-5, (5e-8, 3e-3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +161,12 @@ class Participant:
         Returns
         -------
         Participant
+            `history` counts the samples that NaN cost each trial.
+
+        Warns
+        -----
+        UserWarning
+            When the median magnitude of the EEG within a second is above 3 mV or below 50 nV, as in the wrong unit.
 
         Examples
         --------
@@ -199,14 +207,16 @@ class Participant:
         keep = [i for i, channel in enumerate(info["ch_names"]) if channel not in info["bads"]]
         if not keep:
             raise ValueError(f"{name}: every channel is in `bads`. Keep one, or leave the participant out.")
-        trials = []
+        trials, notes = [], list(history)
         for i, array in enumerate(arrays):
             mask = np.ones(len(array), bool) if masks is None else _mask(masks[i], len(array), f"{name}, trial {i}")
             good = array if len(keep) == array.shape[1] else array[:, keep]
             gaps = _gaps(good, [info["ch_names"][k] for k in keep], f"{name}, trial {i}", on_nan)
             trials.append(_trial(array, stimuli[i], mask & ~gaps))
-        _warn_if_not_volts(trials, keep, name)
-        return cls(name, tuple(trials), info, tuple(history))
+            if (n_gaps := int((mask & gaps).sum())) > 0:
+                notes.append(f"trial {i} ({stimuli[i]}): {n_gaps} samples masked, NaN in a channel")
+        _warn_if_not_volts(trials, keep, sfreq, unit, name)
+        return cls(name, tuple(trials), info, tuple(notes))
 
     @classmethod
     def from_epochs(
@@ -224,7 +234,8 @@ class Participant:
         ----------
         epochs : mne.Epochs
             EEG channels are taken, others left; samples before time zero are dropped. Stretches annotated ``BAD_...``
-            are masked. Projections that are not yet applied, such as an average reference, are applied.
+            are masked, and so is, in the later of two epochs that overlap, what the earlier one holds. Projections that
+            are not yet applied, such as an average reference, are applied.
         stimuli : iterable of str, optional
             Which sound each epoch presented; by default the name of its event.
         durations : dict of str to float, optional
@@ -238,12 +249,15 @@ class Participant:
         Returns
         -------
         Participant
+            `history` says what the epochs had been through: baseline, filters, projections, epochs dropped, and what
+            was left out around the sounds.
         """
         _check_epochs(epochs, name)
         epochs = epochs.copy().load_data()  # drops what is to be dropped, before anything is counted
         if not len(epochs):
             raise ValueError(f"{name}: no epoch is left. `epochs.drop_log` says why each was dropped.")
         epochs.apply_proj(verbose="error").pick("eeg", exclude=())
+        history = before_cutting(epochs)
         sfreq = float(epochs.info["sfreq"])
         if epochs.tmin > 0.5 / sfreq or epochs.tmax < 0:
             raise ValueError(
@@ -261,20 +275,36 @@ class Participant:
             )
         onset = int(np.argmin(np.abs(epochs.times)))
         data = epochs.get_data(copy=False).transpose(0, 2, 1)[:, onset:]
-        usable = ~_annotated_bad(epochs)[:, onset:]
+        usable = ~annotated_bad(epochs)[:, onset:]
         durations = _durations(durations, stimuli, name)
         lengths = [_length(s, data.shape[1], sfreq, durations, name) for s in stimuli]
-        return cls.from_arrays(
-            [trial[:n] for trial, n in zip(data, lengths, strict=True)],
+        for sound, n in dict(zip(stimuli, lengths, strict=True)).items():
+            if n < data.shape[1]:
+                history.append(f"{(data.shape[1] - n) / sfreq:.3f} s after {sound} left out")
+        trials = [trial[:n] for trial, n in zip(data, lengths, strict=True)]
+        masks = [mask[:n] for mask, n in zip(usable, lengths, strict=True)]
+        for number, other, shared in held_twice(trials, epochs.events[:, 0]):
+            masks[number][shared] = False
+            twice = f"trial {number} ({stimuli[number]}): {(shared.stop - shared.start) / sfreq:.3f} s masked, which "
+            history.append(f"{twice}trial {other} holds")
+            warnings.warn(
+                f"{name}, {twice}trial {other} ({stimuli[other]}) holds: the epochs overlap. Give `durations`, or cut "
+                "shorter epochs.",
+                stacklevel=2,
+            )
+        person = cls.from_arrays(
+            trials,
             stimuli,
             sfreq,
             ch_names=epochs.ch_names,
             montage=epochs.get_montage(),
-            masks=[mask[:n] for mask, n in zip(usable, lengths, strict=True)],
+            masks=masks,
             bads=epochs.info["bads"],
             on_nan=on_nan,
             name=name,
+            history=history,
         )
+        return replace(person, info=as_recorded(person.info, epochs.info))
 
 
 def electrode_positions(montage: str | mne.channels.DigMontage) -> mne.channels.DigMontage:
@@ -372,6 +402,8 @@ def _gaps(eeg: np.ndarray, ch_names: Sequence[str], where: str, on_nan: str) -> 
     """Return the samples at which a good channel is NaN, or raise."""
     if not len(eeg):
         raise ValueError(f"{where}: expected samples, got none. Leave the trial out.")
+    if not np.isfinite(eeg).any():
+        raise ValueError(f"{where}: every channel is NaN or infinite throughout. Leave the trial out.")
     for wrong, word in ((np.isinf(eeg), "infinite"), (np.isnan(eeg), "NaN")):
         channels = np.flatnonzero(wrong.any(axis=0))
         whole = np.flatnonzero(wrong.all(axis=0))
@@ -390,31 +422,37 @@ def _gaps(eeg: np.ndarray, ch_names: Sequence[str], where: str, on_nan: str) -> 
     return gaps
 
 
-def _warn_if_not_volts(trials: Sequence[Trial], keep: Sequence[int], name: str) -> None:
-    sizes = []
-    for trial in trials:
-        step = max(1, trial.n_times // _ENOUGH)
-        some = trial.eeg[::step, keep][trial.mask[::step]]
-        if len(some):
-            sizes.append(np.median(np.abs(some - np.median(some, axis=0))))
+def _warn_if_not_volts(trials: Sequence[Trial], keep: Sequence[int], sfreq: float, unit: str, name: str) -> None:
+    sizes = [size for trial in trials for size in _magnitudes(trial, keep, sfreq)]
     size = float(np.median(sizes)) if sizes else 0.0
     if size and not _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]:
+        likely = min(VOLTS, key=lambda other: abs(np.log10(size / VOLTS[unit] * VOLTS[other] / _TYPICAL)))
         warnings.warn(
             f"{name}: the median magnitude of the EEG is {size:.2g} V; EEG lies near 1e-5 V. "
-            "Name the unit of the data, e.g. unit='uV'.",
+            + (f"Name the unit of the data, e.g. unit={likely!r}." if likely != unit else "Scale the data to volts."),
             stacklevel=3,
         )
 
 
-def _annotated_bad(epochs: mne.Epochs) -> np.ndarray:
-    """Samples of each epoch in or beside (half a sample) an annotation starting with BAD, shape (n_epochs, n_times)."""
-    bad = np.zeros((len(epochs), len(epochs.times)), bool)
-    half = 0.5 / epochs.info["sfreq"]
-    for row, stretches in zip(bad, epochs.get_annotations_per_epoch(), strict=True):
-        for onset, duration, description in stretches:
-            if description.upper().startswith("BAD"):
-                row |= (epochs.times > onset - half) & (epochs.times < onset + duration + half)
-    return bad
+def _magnitudes(trial: Trial, keep: Sequence[int], sfreq: float) -> list[float]:
+    """Median distance from the median in some of the seconds of a trial."""
+    block = max(8, round(_BLOCK * sfreq))
+    starts = np.arange(0, max(1, trial.n_times - block + 1), block)
+    sizes = []
+    for start in starts[:: -(-len(starts) // _BLOCKS)]:
+        some = trial.eeg[start : start + block, keep][trial.mask[start : start + block]]
+        if len(some):
+            sizes.append(float(np.median(np.abs(some - np.median(some, axis=0)))))
+    return sizes
+
+
+def as_recorded(info: mne.Info, recorded: mne.Info) -> mne.Info:
+    """The info with what the recording says of its reference and filters."""
+    info = info.copy()
+    with info._unlock():
+        for key in ("custom_ref_applied", "highpass", "lowpass"):
+            info[key] = recorded[key]
+    return info
 
 
 def _length(stimulus: str, n_times: int, sfreq: float, durations: Mapping[str, float], name: str) -> int:

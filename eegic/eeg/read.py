@@ -16,7 +16,8 @@ import numpy as np
 
 from eegic import _checks
 from eegic.audio import Audio
-from eegic.eeg.cutting import cut, interruptions
+from eegic.eeg.correction import corrections
+from eegic.eeg.cutting import cut, differences, interruptions
 from eegic.eeg.participant import Participant, electrode_positions
 from eegic.eeg.triggers import Onsets, find_onsets
 from eegic.series import FeatureSeries
@@ -98,7 +99,8 @@ def read_participant(
         Unit of the numbers that MNE takes for volts, for files that do not name theirs.
     tolerance : float, optional
         Seconds by which a sound may outlast its recording, or reach into the next sound; by default one sample. What
-        lies beyond an interruption of the recording is masked; EEG that two trials share stands in `history`.
+        lies beyond an interruption of the recording is masked, and so is, in the later of two trials, the EEG that
+        both hold.
     on_nan : {"raise", "mask"}
         As in `Participant.from_arrays`.
 
@@ -350,11 +352,12 @@ def _contents(raw: Any, label: str) -> str:
     projected = [str(projection["desc"]) for projection in raw.info["projs"]]
     projections = f"; projections: {', '.join(projected)}" if projected else ""
     seconds = len(raw.times) / raw.info["sfreq"]
-    return f"{label}: {seconds:.3f} s at {raw.info['sfreq']:g} Hz, {n_eeg} EEG channels{left_out}{projections}"
+    contents = f"{seconds:.3f} s at {raw.info['sfreq']:g} Hz, {n_eeg} EEG channels{left_out}{projections}"
+    return f"{label}: {'; '.join([contents, *corrections(raw.info)])}"
 
 
 def _check_alike(raws: Sequence[mne.io.BaseRaw], labels: Sequence[str], name: str) -> None:
-    """Say if recordings differ from the first in rate or channels."""
+    """Say if recordings differ from the first: rates and channels must agree."""
     for raw, label in zip(raws[1:], labels[1:], strict=True):
         rates = [float(each.info["sfreq"]) for each in (raws[0], raw)]
         if rates[0] != rates[1]:
@@ -367,6 +370,13 @@ def _check_alike(raws: Sequence[mne.io.BaseRaw], labels: Sequence[str], name: st
             raise ValueError(
                 f"{name}: EEG channels of {labels[0]} only: {_some(sorted(first - other))}; of {label} only: "
                 f"{_some(sorted(other - first))}. Rename them, give their types, or pass Raws of the common ones."
+            )
+        unlike = differences(raws[0].info, raw.info)
+        if unlike:
+            warnings.warn(
+                f"{name}: {labels[0]} and {label} differ: {'; '.join(unlike)}. One model is fitted to both: bring them "
+                "to the same with MNE and pass the Raws, or read them as two participants.",
+                stacklevel=3,
             )
 
 
@@ -560,7 +570,7 @@ def _from_epochs(
     stimuli = _of_events(epochs, trials, name, history)
     seconds = None if durations is None else _seconds(durations, stimuli, name, history)
     person = Participant.from_epochs(epochs, stimuli, durations=seconds, on_nan=on_nan, name=name)
-    return replace(person, history=tuple(history))
+    return replace(person, history=(*history, *person.history))
 
 
 def _of_events(epochs: mne.BaseEpochs, trials: Any, name: str, history: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegic import _checks
+from eegic.eeg.epochs import marks_bad
 
 if TYPE_CHECKING:
     import mne
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 Code = str | int
 _SHOWN = 8  # lines or codes that a message lists before it says how many more
 _WHOLE = 0.1  # how far a value of a stim channel may be from a whole number
-_NO_TRIGGERS = ("BAD", "EDGE")  # how annotations start that mark stretches and cuts
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +96,10 @@ def find_onsets(
 
     Notes
     -----
-    Annotations starting with ``BAD`` or ``EDGE`` are not triggers. Values of a stim channel are rounded to whole
-    numbers, and refused where they are far from any; without `bits`, negative ones are codes of their own. A stim
-    channel that holds a code at the first sample may have done so before: that code does not count, and is noted.
+    Annotations starting with ``BAD``, ``Comment/BAD`` or ``EDGE`` are not triggers. Values of a stim channel are
+    rounded to whole numbers, and refused where they are far from any; without `bits`, negative ones are codes of their
+    own. A stim channel that holds a code at the first sample may have done so before: that code does not count, and is
+    noted.
 
     Examples
     --------
@@ -168,7 +169,7 @@ def _meaning(codes: object, name: str) -> dict[Code, str | None]:
                 f"{name}: codes[{code!r}]: expected the name of a sound, got {stimulus!r}. Write {{1: 'bach'}}; or, if "
                 "one trigger starts every sound, that trigger alone, and the sounds in `log`."
             )
-        if isinstance(code, str) and code.upper().startswith(_NO_TRIGGERS):
+        if isinstance(code, str) and _is_no_trigger(code):
             raise ValueError(
                 f"{name}: codes: {code!r} would be passed over, because annotations that start with BAD or EDGE mark "
                 f"stretches to leave out. Rename it: `raw.annotations.rename({{{code!r}: 'start'}})`."
@@ -206,8 +207,13 @@ def _presented(log: Iterable[str] | None, meaning: Mapping[Code, str | None], na
 
 def _annotated(raw: mne.io.BaseRaw) -> tuple[np.ndarray, list[Code]]:
     """Onsets and descriptions of annotations; MNE counts their onsets from `first_time` before the first sample."""
-    triggers = [a for a in raw.annotations if not a["description"].upper().startswith(_NO_TRIGGERS)]
+    triggers = [a for a in raw.annotations if not _is_no_trigger(a["description"])]
     return np.array([a["onset"] for a in triggers]) - raw.first_time, [str(a["description"]) for a in triggers]
+
+
+def _is_no_trigger(description: str) -> bool:
+    """Whether an annotation marks a stretch or a cut."""
+    return marks_bad(description) or description.upper().startswith("EDGE")
 
 
 def _stim_channel(raw: mne.io.BaseRaw, stim_channel: str | None, name: str) -> str:
