@@ -1,4 +1,14 @@
-"""EEG in: participants, their trials, and the features that go with them."""
+"""EEG in: participants, their trials, and the features that go with them.
+
+What an analysis takes
+    `participant` (and `epochs`), `channels`, `pairing` with features
+From recordings
+    `read`, `triggers`, `cutting`; `bids` and `heard`; `cnd`, `cnd_writer` and `matlab`
+One clock
+    `clock`, `matching` with recorded sound, `correction` (and `interpolation`), `offsets`
+Cleaning
+    `preprocessing`, `quality`, `filtering`
+"""
 
 from eegic.eeg.bids import read_bids
 from eegic.eeg.channels import same_channels

@@ -1,4 +1,14 @@
-"""Temporal response functions from second moments: arrays in, arrays out."""
+"""Temporal response functions from second moments: arrays in, arrays out.
+
+The engine, from samples to scores
+    `inputs`, `lags`, `design`, `moments`, `ridge`, `scores`, `model`
+Cross-validation
+    `folds`, `heldout`, `search`, `crossval`, `workers`
+What an added feature tells
+    `delta`, its null in `surrogates` and `exchange`, `partition`, `ceiling`
+Whether the null can be believed
+    `validity`, `rehearsal`, `verdicts`
+"""
 
 from eegic.trf.ceiling import Ceiling, listener_ceiling, repeat_ceiling
 from eegic.trf.crossval import AlphaPath, CrossVal, crossval_path, nested_crossval
