@@ -107,7 +107,7 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     folded = {str(choice).casefold(): choice for choice in choices}  # get_close_matches finds "cz" far from "Cz"
     near = difflib.get_close_matches(str(value).casefold(), folded, n=1)
     hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
-    raise ValueError(f"{name}: expected one of {_listed(choices, 12)}, got {value!r}.{hint}")
+    raise ValueError(f"{name}: expected one of {listed(choices, 12)}, got {value!r}.{hint}")
 
 
 def unique_names(name: str, values: str | Iterable[str], expected: int, of_what: str) -> tuple[str, ...]:
@@ -117,14 +117,15 @@ def unique_names(name: str, values: str | Iterable[str], expected: int, of_what:
     if wrong:
         raise TypeError(f"{name}: expected strings, got {wrong[0]!r} ({type(wrong[0]).__name__}).")
     if len(values) != expected:
-        raise ValueError(f"{name}: expected one name per {of_what} ({expected}), got {len(values)}: {_listed(values)}.")
+        raise ValueError(f"{name}: expected one name per {of_what} ({expected}), got {len(values)}: {listed(values)}.")
     repeated = sorted({v for v in values if values.count(v) > 1})
     if repeated:
-        raise ValueError(f"{name}: each {of_what} needs its own name, but {_listed(repeated)} stands more than once.")
+        raise ValueError(f"{name}: each {of_what} needs its own name, but {listed(repeated)} stands more than once.")
     return tuple(str(v) for v in values)
 
 
-def _listed(values: Iterable[str], most: int = 6) -> str:
+def listed(values: Iterable[object], most: int = 8) -> str:
+    """The first of some names, quoted, and how many more there are."""
     values = list(values)
-    shown = ", ".join(map(repr, values[:most]))
+    shown = ", ".join(map(repr, values[:most])) or "none"
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")

@@ -110,7 +110,7 @@ def test_names_come_as_one_text_or_several(given):
     ("given", "error", "message"),
     [
         (["a", "b"], ValueError, r"names: expected one name per feature \(3\), got 2: 'a', 'b'"),
-        ([f"f{i}" for i in range(9)], ValueError, "got 9: 'f0', 'f1', 'f2', 'f3', 'f4', 'f5' and 3 more"),
+        ([f"f{i}" for i in range(9)], ValueError, "got 9: 'f0', 'f1', 'f2', 'f3', 'f4', 'f5', 'f6', 'f7' and 1 more"),
         (["a", "b", "a"], ValueError, "each feature needs its own name, but 'a' stands more than once"),
         (["a", 1, "b"], TypeError, r"names: expected strings, got 1 \(int\)"),
         (None, TypeError, r"names: expected strings, got None \(NoneType\)"),

@@ -7,18 +7,20 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from eegic import _checks
+from eegic._checks import listed
 from eegic.audio import Audio
 from eegic.eeg.correction import corrections
 from eegic.eeg.cutting import cut, differences, interruptions
-from eegic.eeg.participant import Participant, electrode_positions
+from eegic.eeg.labelling import Channels, eeg_channels
+from eegic.eeg.participant import Participant
+from eegic.eeg.tables import onsets_from, seconds_of
 from eegic.eeg.triggers import Onsets, find_onsets
 from eegic.series import FeatureSeries
 
@@ -31,12 +33,6 @@ if TYPE_CHECKING:
     Trials: TypeAlias = Onsets | Mapping[str, str] | Mapping[int, str] | int | Table | Sequence[str] | Sequence[Onsets]
     Durations: TypeAlias = Mapping[str, float | Audio | FeatureSeries] | float
 
-_NOT_EEG = re.compile(
-    r"^EXG\d|EOG|E[CK]G|EMG|^M[12]$|MASTOID|^GSR|^ERGO?\b|^ERG\d|^RESP|^PLET|^TEMP$|TRIG|^STI|STATUS|MARKER|AUDIO|PHOTO",
-    re.IGNORECASE,
-)
-_AROUND = re.compile(r"^EEG[\s_-]*|[\s_-]+(REF|LE|AVG|AV)$|\.+$", re.IGNORECASE)  # what recorders write around names
-_RENAMED = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8"}  # from the 10-20 to the 10-10 system
 _HEADERS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
 
 
@@ -155,8 +151,11 @@ def read_participant(
     for what, given in (("rename", rename), ("channel_types", channel_types)):
         if not isinstance(given, Mapping | None):
             raise TypeError(f"{name}: {what}: expected a dictionary by channel, got {type(given).__name__}.")
-    channels = _Channels(rename or {}, channel_types or {}, montage, [bads] if isinstance(bads, str) else list(bads))
-    raws = [channels.changed(each, where) for each, where in zip(sources, names, strict=True)]
+    channels = Channels(rename or {}, channel_types or {}, montage, [bads] if isinstance(bads, str) else list(bads))
+    raws = []
+    for each, where in zip(sources, names, strict=True):
+        held = isinstance(each, (mne.io.BaseRaw, mne.BaseEpochs))
+        raws.append(channels.changed(each if held else _open(Path(each).expanduser()), where, copy=held))
     channels.warn_of_names(raws[0], name)
     history = [_contents(raw, label) for raw, label in zip(raws, labels, strict=True)] + channels.changes(raws[0])
     if any(isinstance(raw, mne.BaseEpochs) for raw in raws):
@@ -171,9 +170,9 @@ def read_participant(
         starts = _from_triggers(raws, trials, logs, missing, options, names)
         history.append("onsets from triggers" + ("" if log is None else ", checked against the log"))
     else:
-        starts = [_from_table(trials, name)] if one else _one_each(trials, names)
+        starts = [onsets_from(trials, name)] if one else _one_each(trials, names)
         history.append(f"onsets from {Path(trials).name if isinstance(trials, (str, os.PathLike)) else 'a table'}")
-    seconds = _seconds(durations, [sound for onsets in starts for sound in onsets.stimuli], name, history)
+    seconds = seconds_of(durations, [sound for onsets in starts for sound in onsets.stimuli], name, history)
     if unit != "V":
         history.append(f"numbers taken as {unit}")
     parts = []
@@ -186,110 +185,6 @@ def read_participant(
     info = parts[0].info.copy()
     info["bads"] = [channel for channel in info["ch_names"] if any(channel in part.bads for part in parts)]
     return Participant(name, tuple(trial for part in parts for trial in part.trials), info, tuple(history))
-
-
-@dataclass(frozen=True)
-class _Channels:
-    """What the caller knows about the channels and the file does not."""
-
-    rename: Mapping[str, str]
-    kinds: Mapping[str, str]
-    montage: str | mne.channels.DigMontage | None
-    bads: Sequence[str]
-
-    @cached_property
-    def positions(self) -> mne.channels.DigMontage | None:
-        """Of the electrodes."""
-        return None if self.montage is None else electrode_positions(self.montage)
-
-    def changed(self, source: Any, where: str) -> Any:
-        """The recording with all changes; what the caller holds in memory stays as it is."""
-        import mne
-
-        given = isinstance(source, (mne.io.BaseRaw, mne.BaseEpochs))
-        raw = source if given else _open(Path(source).expanduser())
-        waiting = any(not projection["active"] for projection in raw.info["projs"])
-        if given and (self.rename or self.kinds or self.montage is not None or self.bads or waiting):
-            raw = raw.copy()
-        if self.rename:
-            self._check("rename", self.rename, raw, where)
-            renamed = [self.rename.get(channel, channel) for channel in raw.ch_names]
-            _checks.unique_names(f"{where}: rename", renamed, len(renamed), "channel")
-            raw.rename_channels(dict(self.rename), verbose="error")
-        if self.kinds:
-            self._check("channel_types", self.kinds, raw, where)
-            raw.set_channel_types(dict(self.kinds), on_unit_change="ignore", verbose="error")
-        if self.positions is not None:
-            if len(self._nowhere(raw)) == len(_eeg(raw)):
-                variants = self._variants(raw)
-                raise ValueError(
-                    f"{where}: no channel has a position in the montage. Channels: {_some(_eeg(raw))}; montage: "
-                    f"{_some(self.positions.ch_names)}. "
-                    + (f"Pass rename={variants}." if variants else "Choose another montage, or rename the channels.")
-                )
-            raw.set_montage(self.positions, on_missing="ignore", verbose="error")
-        if self.bads:
-            self._check("bads", self.bads, raw, where)
-            raw.info["bads"] = list(dict.fromkeys([*raw.info["bads"], *self.bads]))
-        return raw.apply_proj(verbose="error") if waiting else raw
-
-    def changes(self, raw: Any) -> list[str]:
-        """The same in words."""
-        words = []
-        if self.rename:
-            words.append("renamed: " + ", ".join(f"{old} to {new}" for old, new in self.rename.items()))
-        if self.kinds:
-            words.append("types given: " + ", ".join(f"{channel} {kind}" for channel, kind in self.kinds.items()))
-        if self.montage is not None:
-            nowhere = self._nowhere(raw)
-            which = self.montage if isinstance(self.montage, str) else "as given"
-            words.append(f"positions: {which}" + (f"; none for {', '.join(nowhere)}" if nowhere else ""))
-        if self.bads:
-            words.append(f"marked as bad: {', '.join(self.bads)}")
-        return words
-
-    def warn_of_names(self, raw: Any, name: str) -> None:
-        """Warn of EEG channels that seem to be something else, or to have a position under another name."""
-        names = [channel for channel in _eeg(raw) if channel not in raw.info["bads"]]
-        ears = () if "A3" in names else ("A1", "A2")  # BioSemi calls electrodes A1, A2, A3, ...
-        strange = [ch for ch in names if ch not in self.kinds and (_NOT_EEG.search(ch) or ch in ears)]
-        if strange:
-            warnings.warn(
-                f"{name}: read as EEG, but named like something else: {_some(strange)}. Say what they are: "
-                f"channel_types={{{strange[0]!r}: 'misc'}} leaves a channel out, 'eeg' keeps it.",
-                stacklevel=3,
-            )
-        variants = self._variants(raw)
-        if variants:
-            warnings.warn(
-                f"{name}: {_some(variants)} have no position in the montage, but channels of similar names do. If they "
-                f"are the same, pass rename={variants}.",
-                stacklevel=3,
-            )
-
-    def _check(self, what: str, given: Iterable[str], raw: Any, where: str) -> None:
-        for channel in given:
-            _checks.one_of(f"{where}: {what}", channel, raw.ch_names)
-
-    def _nowhere(self, raw: Any) -> list[str]:
-        """EEG channels without a position in the montage."""
-        placed = [] if self.positions is None else self.positions.ch_names
-        return [channel for channel in _eeg(raw) if channel not in placed]
-
-    def _variants(self, raw: Any) -> dict[str, str]:
-        """Channels that the montage seems to know under another name."""
-
-        def plain(channel: str) -> str:
-            bare = _AROUND.sub("", _AROUND.sub("", channel.strip())).casefold()
-            return _RENAMED.get(bare, bare)
-
-        placed = [] if self.positions is None else self.positions.ch_names
-        known = {plain(position): position for position in placed if position not in raw.ch_names}
-        return {channel: known[plain(channel)] for channel in self._nowhere(raw) if plain(channel) in known}
-
-
-def _eeg(raw: Any) -> list[str]:
-    return [ch for ch, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "eeg"]
 
 
 def _open(path: Path) -> mne.io.BaseRaw:
@@ -341,7 +236,7 @@ def _name(sources: Sequence[Any]) -> str:
         bids = re.match(r"(sub-[0-9A-Za-z]+)_", stem)
         names.add(bids[1] if bids else stem)
     if len(names) > 1:
-        raise ValueError(f"name: which participant is it? The files suggest {_some(sorted(names))}. Pass name=.")
+        raise ValueError(f"name: which participant is it? The files suggest {listed(sorted(names))}. Pass name=.")
     return names.pop()
 
 
@@ -365,11 +260,11 @@ def _check_alike(raws: Sequence[mne.io.BaseRaw], labels: Sequence[str], name: st
                 f"{name}: {labels[0]} has {rates[0]:g} Hz and {label} {rates[1]:g} Hz. Resample one of them with MNE "
                 "and pass the Raw, or read them as two participants."
             )
-        first, other = set(_eeg(raws[0])), set(_eeg(raw))
+        first, other = set(eeg_channels(raws[0])), set(eeg_channels(raw))
         if first != other:
             raise ValueError(
-                f"{name}: EEG channels of {labels[0]} only: {_some(sorted(first - other))}; of {label} only: "
-                f"{_some(sorted(other - first))}. Rename them, give their types, or pass Raws of the common ones."
+                f"{name}: EEG channels of {labels[0]} only: {listed(sorted(first - other))}; of {label} only: "
+                f"{listed(sorted(other - first))}. Rename them, give their types, or pass Raws of the common ones."
             )
         unlike = differences(raws[0].info, raw.info)
         if unlike:
@@ -381,7 +276,7 @@ def _check_alike(raws: Sequence[mne.io.BaseRaw], labels: Sequence[str], name: st
 
 
 def _in_order(raw: mne.io.BaseRaw, first: mne.io.BaseRaw) -> mne.io.BaseRaw:
-    return raw if _eeg(raw) == _eeg(first) else raw.copy().reorder_channels(_eeg(first))
+    return raw if eeg_channels(raw) == eeg_channels(first) else raw.copy().reorder_channels(eeg_channels(first))
 
 
 def _from_triggers(
@@ -395,7 +290,7 @@ def _from_triggers(
     if len(logs) != len(raws) or (len(raws) > 1 and any(isinstance(log, str) for log in logs)):
         raise ValueError(
             f"{names[0]}: log: expected a list of sounds for each of the {len(raws)} recordings, [[...], [...]], got "
-            f"{_some(logs)}."
+            f"{listed(logs)}."
         )
     together = len(raws) > 1 and logs[0] is None  # what has no trigger in one recording may have it in another
     found = [
@@ -406,7 +301,7 @@ def _from_triggers(
         absent = sorted(set(codes.values()) - {sound for onsets in found for sound in onsets.stimuli})
         if absent:
             raise ValueError(
-                f"{names[0]} and the others: no trigger starts {_some(absent)}. Take what was not presented out of "
+                f"{names[0]} and the others: no trigger starts {listed(absent)}. Take what was not presented out of "
                 "`trials`, or pass missing='drop'."
             )
     return found
@@ -423,111 +318,7 @@ def _one_each(trials: Any, names: Sequence[str]) -> list[Onsets]:
     if len(entries) != len(names):
         raise ValueError(f"{names[0]}: trials: expected one entry per recording ({len(names)}), got {len(entries)}.")
     pairs = [(0.0, entry) if isinstance(entry, str) else entry for entry in entries]
-    return [_from_table(pair if isinstance(pair, Onsets) else [pair], n) for pair, n in zip(pairs, names, strict=True)]
-
-
-def _from_table(trials: Any, name: str) -> Onsets:
-    if isinstance(trials, Onsets):
-        return trials
-    if isinstance(trials, (str, os.PathLike)):
-        path = Path(trials).expanduser()
-        name, trials, unit, first = f"{name}, {path.name}", _read_table(path, name), "line", 2
-    else:
-        unit, first = "trial", 0
-    if hasattr(trials, "columns"):
-        if not {"onset", "stimulus"} <= set(trials.columns):
-            raise ValueError(
-                f"{name}: trials: expected the columns onset and stimulus, got {_some(map(str, trials.columns))}. "
-                "Tables are separated by tabs (.tsv) or commas (.csv)."
-            )
-        trials = zip(trials["onset"], trials["stimulus"], strict=True)
-    seconds, stimuli = [], []
-    for i, row in enumerate(_rows(trials, name)):
-        if unit == "line" and row == ("", ""):
-            continue
-        if not np.isfinite(onset := _number(row[0])):
-            hint = "Write a decimal point." if "," in str(row[0]) else "Leave out what starts no sound."
-            raise ValueError(f"{name}, {unit} {first + i}: onset: expected seconds, got {row[0]!r}. {hint}")
-        if not isinstance(row[1], str) or row[1].strip() in ("", "n/a"):
-            raise ValueError(
-                f"{name}, {unit} {first + i}: stimulus: expected the name of a sound, got {row[1]!r}. Leave out what "
-                "starts no sound."
-            )
-        seconds.append(onset)
-        stimuli.append(row[1].strip())
-    if not seconds:
-        raise ValueError(f"{name}: trials: expected at least one onset, got none.")
-    order = np.argsort(seconds, kind="stable")
-    notes = ("onsets sorted by time",) if (np.diff(order) < 0).any() else ()
-    return Onsets(np.array(seconds)[order], tuple(stimuli[i] for i in order), notes)
-
-
-def _rows(trials: Any, name: str) -> list[Any]:
-    rows = list(trials) if isinstance(trials, Iterable) else []
-    wrong = [row for row in rows if isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2]
-    if wrong or not isinstance(trials, Iterable):
-        raise TypeError(
-            f"{name}: trials: where do the sounds start? Give triggers ({{1: 'bach'}}), a table with the columns onset "
-            f"and stimulus, or (onset, stimulus) pairs; got {wrong[0] if wrong else trials!r}. (Names alone do for "
-            "several recordings, each of which starts with its sound.)"
-        )
-    return rows
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan
-
-
-def _read_table(path: Path, name: str) -> pd.DataFrame:
-    import pandas as pd
-
-    separator = {".tsv": "\t", ".csv": ","}.get(path.suffix.lower())
-    if separator is None:
-        raise ValueError(
-            f"{name}: trials: {str(path)!r} is not a table (.tsv, .csv). If it is a trigger that starts every sound, "
-            "give the sounds in `log`."
-        )
-    options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False, "skip_blank_lines": False}
-    try:
-        table: pd.DataFrame = pd.read_csv(path, sep=separator, **options)
-    except ValueError as error:  # that of pandas for tables, and of Python for encodings
-        raise ValueError(f"{path}: not a table in UTF-8 ({error}).") from error
-    return table
-
-
-def _seconds(durations: Any, sounds: Sequence[str], name: str, history: list[str]) -> dict[str, float]:
-    """Seconds that each of the sounds lasts."""
-    heard = dict.fromkeys(sounds)
-    if durations is None:
-        raise ValueError(f"{name}: durations: how long does each sound last? Write {{{next(iter(heard))!r}: 30.0}}.")
-    if not isinstance(durations, Mapping):
-        return dict.fromkeys(heard, _checks.positive("durations", durations, "seconds, or a dictionary by sound"))
-    without = [sound for sound in heard if sound not in durations]
-    unheard = [str(sound) for sound in durations if sound not in heard]
-    if without:
-        raise ValueError(
-            f"{name}: no duration is given for {_some(without)}, and no trial presents {_some(unheard)}. Complete "
-            "`durations`, or leave those trials out."
-        )
-    if unheard:
-        history.append(f"not presented: {', '.join(unheard)}")
-    return {sound: _duration(durations[sound], f"durations[{sound!r}]") for sound in heard}
-
-
-def _duration(sound: Any, what: str) -> float:
-    if isinstance(sound, Audio):
-        return sound.duration
-    if not isinstance(sound, FeatureSeries):
-        return _checks.positive(what, sound, "seconds")
-    steps = np.diff(sound.times)
-    if not len(steps) or np.ptp(steps) > 1e-3 * sound.step:
-        raise ValueError(
-            f"{what}: {sound.names[0]} has irregular times, which do not tell when the sound ends. Give seconds."
-        )
-    return float(sound.times[-1] + sound.step)
+    return [onsets_from(pair if isinstance(pair, Onsets) else [pair], n) for pair, n in zip(pairs, names, strict=True)]
 
 
 def _check_trials(
@@ -568,7 +359,7 @@ def _from_epochs(
 ) -> Participant:
     epochs = epochs.copy().drop_bad(verbose="error")
     stimuli = _of_events(epochs, trials, name, history)
-    seconds = None if durations is None else _seconds(durations, stimuli, name, history)
+    seconds = None if durations is None else seconds_of(durations, stimuli, name, history)
     person = Participant.from_epochs(epochs, stimuli, durations=seconds, on_nan=on_nan, name=name)
     return replace(person, history=(*history, *person.history))
 
@@ -580,11 +371,11 @@ def _of_events(epochs: mne.BaseEpochs, trials: Any, name: str, history: list[str
     if trials is None:
         return [label[code] for code in codes]
     if not isinstance(trials, Mapping):
-        listed = isinstance(trials, Iterable) and not isinstance(trials, (str, os.PathLike))
-        stimuli: list[Any] = list(trials) if listed and not hasattr(trials, "columns") else [None]
+        several = isinstance(trials, Iterable) and not isinstance(trials, (str, os.PathLike))
+        stimuli: list[Any] = list(trials) if several and not hasattr(trials, "columns") else [None]
         wrong = [sound for sound in stimuli if not isinstance(sound, str)]
         if wrong:
-            got = type(trials).__name__ + (f" with {wrong[0]!r}" if listed and wrong[0] is not None else "")
+            got = type(trials).__name__ + (f" with {wrong[0]!r}" if several and wrong[0] is not None else "")
             raise TypeError(
                 f"{name}: trials: expected the sound of each epoch in order, or a dictionary from events to sounds, "
                 f"got {got}. Write ['bach', 'holst'] or {{{next(iter(label.values()), 1)!r}: 'bach'}}; epochs are cut "
@@ -593,7 +384,7 @@ def _of_events(epochs: mne.BaseEpochs, trials: Any, name: str, history: list[str
         return stimuli
     sounds: dict[int, str] = {}
     for event, sound in trials.items():
-        code = epochs.event_id.get(event) if isinstance(event, str) else int(_number(event)) if event in label else None
+        code = epochs.event_id.get(event) if isinstance(event, str) else int(event) if event in label else None
         if not isinstance(sound, str) or not sound:
             raise TypeError(f"{name}: trials[{event!r}]: expected the name of a sound, got {sound!r}.")
         if code not in codes:
@@ -603,13 +394,7 @@ def _of_events(epochs: mne.BaseEpochs, trials: Any, name: str, history: list[str
     without = [label[code] for code in dict.fromkeys(codes) if code not in sounds]
     if without:
         raise ValueError(
-            f"{name}: trials: expected a sound for every event, got none for {_some(without)}. Add them, or select the "
-            "epochs: `epochs[['bach', 'holst']]`."
+            f"{name}: trials: expected a sound for every event, got none for {listed(without)}. Add them, or select "
+            "the epochs: `epochs[['bach', 'holst']]`."
         )
     return [sounds[code] for code in codes]
-
-
-def _some(names: Iterable[object]) -> str:
-    names = list(names)
-    shown = ", ".join(map(repr, names[:8])) or "none"
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")
