@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import warnings
@@ -10,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegic import _checks
 from eegic.eeg import matlab
+from eegic.eeg.cnd_stimuli import Notes, Sound, as_list, key_of, numbered, rate_of, sounds_of
 from eegic.eeg.participant import VOLTS, Participant, electrode_positions
 from eegic.series import FeatureSeries
 
@@ -76,7 +76,7 @@ class Cnd:
         A feature of several columns, such as a spectrogram, is named with or without the number of the column.
         """
         chosen: list[str] = []
-        for name in _listed(names):
+        for name in as_list(names):
             columns = [own for own in self.feature_names if re.fullmatch(re.escape(str(name)) + r" \d+", own)]
             chosen += columns if columns and name not in self.feature_names else [name]
         return {stimulus: series.select(chosen) for stimulus, series in self.features.items()}
@@ -89,7 +89,7 @@ class Cnd:
                 f"{self.participant.name}: expected conditions to choose from and at least one of them, got "
                 f"{len(known)} and {conditions!r}. `numbers` tells trials apart where a file names no conditions."
             )
-        wanted = [_checks.one_of("in_condition", condition, known) for condition in _listed(conditions)]
+        wanted = [_checks.one_of("in_condition", condition, known) for condition in as_list(conditions)]
         keep = [i for i, condition in enumerate(self.conditions) if condition in wanted]
         note = f"{len(keep)} of {len(self.conditions)} trials kept: {', '.join(wanted)}"
         return self._pick(keep, (*self.participant.history, note))
@@ -104,22 +104,6 @@ class Cnd:
             positions=None if self.positions is None else tuple(self.positions[i] for i in keep),
             numbers=tuple(self.numbers[i] for i in keep),
         )
-
-
-class _Sound(NamedTuple):
-    """What a trial presented."""
-
-    stimulus: str
-    series: FeatureSeries
-    seconds: float
-    condition: str
-
-
-class _Notes(NamedTuple):
-    """What was done to the recording, and what the user should doubt."""
-
-    said: list[str]
-    doubted: list[str]
 
 
 def read_cnd(
@@ -203,21 +187,21 @@ def read_cnd(
     source = path if "stim" in stored and stimuli is None else _stimulus_file(path, stimuli)
     stim = stored["stim"] if source == path else matlab.read_mat(source, ("stim",))["stim"]
     name = name or matlab.as_text(neural.get("participant")) or f"sub-{key_of(path.stem, 'dataSub').zfill(2)}"
-    notes = _Notes(matlab.as_texts(neural.get("processingPipeline")), [])
+    notes = Notes(matlab.as_texts(neural.get("processingPipeline")), [])
     known = [text for key in ("dataType", "deviceName", "reRef") if (text := matlab.as_text(neural.get(key)))]
     notes.said.append(", ".join([f"read from {path.name} and {source.name} (CND) as {unit}", *known]))
 
     eeg = _trials(neural["data"], path)
-    sfreq = _rate(neural, path)
-    sounds = _sounds(stim, source, eeg, features, notes)
+    sfreq = rate_of(neural, path)
+    sounds = sounds_of(stim, source, eeg, features, notes)
     spans = _spans(neural, eeg, sounds, sfreq, tolerance, path, notes)
     groups = {
         group: [trials[i][span] for i, span in spans.items()]
         for group, trials in _external(neural, eeg, sounds, notes).items()
     }
-    appended = [_checks.one_of(f"{path}: external", group, groups) for group in dict.fromkeys(_listed(external))]
+    appended = [_checks.one_of(f"{path}: external", group, groups) for group in dict.fromkeys(as_list(external))]
     ch_names, positions = _channels(neural, eeg[next(iter(spans))].shape[1], montage, notes)
-    ch_names += [one for group in appended for one in _numbered(group, groups[group][0].shape[1])]
+    ch_names += [one for group in appended for one in numbered(group, groups[group][0].shape[1])]
     order = _positions(neural, len(eeg), notes)
     masks = _trials(neural["usableSamples"], path) if "usableSamples" in neural else None
     for doubt in notes.doubted:
@@ -233,7 +217,7 @@ def read_cnd(
         ch_names=ch_names,
         montage=positions,
         masks=None if masks is None else [masks[i][span, 0].astype(bool) for i, span in spans.items()],
-        bads=list(dict.fromkeys([*matlab.as_texts(neural.get("bads")), *_listed(bads)])),
+        bads=list(dict.fromkeys([*matlab.as_texts(neural.get("bads")), *as_list(bads)])),
         unit=unit,
         on_nan=on_nan,
         name=name,
@@ -248,13 +232,6 @@ def read_cnd(
     )
     presented = range(len(spans)) if order is None else np.argsort([order[i] for i in spans]).tolist()
     return cnd._pick(presented, (*notes.said, *notes.doubted))
-
-
-def key_of(name: str, stem: str) -> str:
-    """N of <stem>N, or of N itself, without leading zeros."""
-    found = re.search(rf"(?:{stem}|^sub)[-_ ]?(\w*)", name, flags=re.IGNORECASE)
-    key = found[1] if found else name
-    return key.lstrip("0") or key
 
 
 def files_by_key(folder: Path, stem: str) -> dict[str, Path]:
@@ -295,143 +272,6 @@ def _stimulus_file(path: Path, given: str | os.PathLike[str] | None) -> Path:
     )
 
 
-def _sounds(
-    stim: Any, source: Path, eeg: Sequence[np.ndarray], chosen: str | Sequence[str] | None, notes: _Notes
-) -> dict[int, _Sound]:
-    """What each trial presented, of trials that have both EEG and features."""
-    if not isinstance(stim, dict) or "data" not in stim:
-        raise ValueError(f"{source}: stim: expected a struct with a field data, got {matlab.kind_of(stim)}.")
-    sfreq = _rate(stim, source)
-    series = _features(stim, source, sfreq, chosen, notes)
-    numbers = matlab.as_whole(stim.get("stimIdxs"))
-    columns = list(range(len(eeg)))
-    if len(series) != len(eeg):
-        columns = [number - 1 for number in numbers]
-        if len(columns) != len(eeg) or not 0 <= min(columns) <= max(columns) < len(series):
-            raise ValueError(
-                f"{source}: expected features of {len(eeg)} trials, as the EEG has, got {len(series)} columns and "
-                f"{len(numbers)} stimIdxs. Does it belong to this participant? Name another: stimuli=."
-            )
-        notes.said.append(f"{source.name} has one column per stimulus: stimIdxs says which each trial presented")
-    if len(numbers) != len(eeg):
-        notes.said.append("no stimIdxs for each trial: trials with the same features present one stimulus")
-        numbers = []
-    conditions = _conditions(stim, columns, len(series))
-    heard = {i: one for i, column in enumerate(columns) if eeg[i].size and (one := series[column]) is not None}
-    if not heard:
-        raise ValueError(f"{source}: no trial has both EEG and features. Does it belong to this participant?")
-    for i in sorted(set(range(len(eeg))) - set(heard)):
-        notes.doubted.append(f"trial {i} of the file has no {'features' if eeg[i].size else 'EEG'}: left out")
-    shared = key_of(source.stem, "dataStim") == ""
-    names = _stimulus_names(heard, numbers, matlab.as_texts(stim.get("stimNames")), shared, notes)
-    return {i: _Sound(names[i], one, one.n_times / sfreq, conditions[i]) for i, one in heard.items()}
-
-
-def _features(
-    stim: Mapping[str, Any], source: Path, sfreq: float, chosen: str | Sequence[str] | None, notes: _Notes
-) -> list[FeatureSeries | None]:
-    """Features of each column of ``stim.data``, None where there are none."""
-    cells, names = _feature_table(stim, source, notes)
-    rows: Sequence[int] = range(len(names))
-    if chosen is not None:
-        wanted = [_checks.one_of(f"{source}: features", one, names) for one in dict.fromkeys(_listed(chosen))]
-        rows = [names.index(one) for one in wanted]
-    columns = []
-    for i in range(cells.shape[1]):
-        place = {row: f"{source}: stim.data{{{row + 1},{i + 1}}} ({names[row]})" for row in rows}
-        columns.append({names[row]: _samples(cells[row, i], place[row]) for row in rows})
-    widths = {names[row]: {x.shape[1] for one in columns if (x := one[names[row]]).size} for row in rows}
-    for name, found in widths.items():
-        if len(found) > 1:
-            raise ValueError(f"{source}: {name} has {sorted(found)} columns in different trials. {_LEAVE_OUT}")
-    width = {name: max(found, default=1) for name, found in widths.items()}
-    return [_together(one, width, sfreq, f"{source}: column {i}", notes) for i, one in enumerate(columns)]
-
-
-_LEAVE_OUT = "Name the features to read, without this one: features=."
-
-
-def _feature_table(stim: Mapping[str, Any], source: Path, notes: _Notes) -> tuple[np.ndarray, list[str]]:
-    """``stim.data`` as cells, features × columns, and a name for each feature."""
-    cells, names = matlab.as_cells(stim["data"]), matlab.as_texts(stim.get("names"))
-    if len(names) != len(cells) and len(names) == cells.shape[1]:
-        cells = cells.T
-        notes.said.append(f"{source.name}: data is trials × features, turned round")
-    if not cells.size:
-        raise ValueError(f"{source}: stim.data is empty. Compute features and write them: `write_cnd`.")
-    if len(names) != len(cells):
-        notes.doubted.append(f"{source.name} names {len(names)} features and holds {len(cells)}: check their names")
-    names = [name or f"feature {i}" for i, name in enumerate([*names, *[""] * len(cells)][: len(cells)], 1)]
-    return cells, [name if name not in names[:i] else f"{name} (row {i + 1})" for i, name in enumerate(names)]
-
-
-def _samples(cell: Any, where: str) -> np.ndarray:
-    """One feature of one trial, (n_times, n_columns)."""
-    array = matlab.as_array(cell)
-    if array is None or array.ndim > 2 or np.isinf(array).any():
-        raise ValueError(
-            f"{where}: expected finite numbers, samples × dimensions, got {matlab.kind_of(cell)}. {_LEAVE_OUT}"
-        )
-    return np.atleast_2d(array).T if array.ndim < 2 or len(array) == 1 else array
-
-
-def _together(
-    parts: Mapping[str, np.ndarray], width: Mapping[str, int], sfreq: float, where: str, notes: _Notes
-) -> FeatureSeries | None:
-    lengths = {name: len(part) for name, part in parts.items() if part.size}
-    if not lengths:
-        return None
-    n_times = max(lengths.values())
-    if n_times - min(lengths.values()) > max(sfreq, 0.02 * n_times):
-        listed = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise ValueError(f"{where}: features of one sound should be as long, got samples: {listed}. {_LEAVE_OUT}")
-    values = np.full((n_times, sum(width.values())), np.nan)
-    labels: list[str] = []
-    for name, part in parts.items():
-        if part.size:
-            values[: len(part), len(labels) : len(labels) + width[name]] = part
-        if len(part) < n_times:
-            notes.said.append(f"{where}: {name} has {len(part)} of {n_times} samples, NaN after them")
-        labels += _numbered(name, width[name]) if width[name] > 1 else [name]
-    return FeatureSeries(values, np.arange(n_times) / sfreq, labels)
-
-
-def _stimulus_names(
-    heard: Mapping[int, FeatureSeries], numbers: Sequence[int], labels: Sequence[str], shared: bool, notes: _Notes
-) -> dict[int, str]:
-    """Name of what each trial presented: by its number, or by its content."""
-    contents = {i: hashlib.sha256(series.values.tobytes()).hexdigest() for i, series in heard.items()}
-    first = list(dict.fromkeys(contents.values()))
-    versions: dict[str, list[str]] = {}
-    names = {}
-    for i, content in contents.items():
-        if numbers:
-            known = 1 <= numbers[i] <= len(labels)
-            name = labels[numbers[i] - 1] if known else f"stimulus-{numbers[i]:02d}"
-        else:  # in a file of one participant, the first sound need not be the first of another's
-            name = f"stimulus-{first.index(content) + 1:02d}" if shared else f"stimulus-{content[:6]}"
-        own = versions.setdefault(name, [])
-        own += [] if content in own else [content]
-        names[i] = name if own[0] == content else f"{name} ({own.index(content) + 1})"
-    several = [name for name, own in versions.items() if len(own) > 1]
-    if several:
-        listed = ", ".join(several)
-        notes.doubted.append(f"trials of {listed} differ in their features: taken for different sounds")
-    return names
-
-
-def _conditions(stim: Mapping[str, Any], columns: Sequence[int], n_columns: int) -> list[str]:
-    """Condition of each trial; empty texts where there are none."""
-    labels, given = matlab.as_texts(stim.get("condNames")), stim.get("condIdxs")
-    numbers = matlab.as_whole(given)
-    named = [labels[k - 1] if 1 <= k <= len(labels) else f"condition-{k:02d}" for k in numbers] or matlab.as_texts(
-        given
-    )
-    if len(named) == len(columns):
-        return named
-    return [named[column] for column in columns] if len(named) == n_columns else [""] * len(columns)
-
-
 def _neural(stored: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     for name in _NEURAL:
         struct = stored.get(name)
@@ -442,13 +282,6 @@ def _neural(stored: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         f"{path}: expected a struct 'eeg' or 'neural' with fields data and fs, got {found}. Is it the file of a "
         "participant?"
     )
-
-
-def _rate(struct: Mapping[str, Any], path: Path) -> float:
-    fs = matlab.as_array(struct.get("fs"))
-    if fs is None or fs.size != 1:
-        raise ValueError(f"{path}: fs: expected one sampling rate in hertz, got {matlab.kind_of(struct.get('fs'))}.")
-    return _checks.positive(f"{path}: fs", float(fs.ravel()[0]), "hertz")
 
 
 def _trials(value: Any, where: object) -> list[np.ndarray]:
@@ -465,11 +298,11 @@ def _trials(value: Any, where: object) -> list[np.ndarray]:
 def _spans(
     neural: Mapping[str, Any],
     eeg: Sequence[np.ndarray],
-    sounds: Mapping[int, _Sound],
+    sounds: Mapping[int, Sound],
     sfreq: float,
     tolerance: float | None,
     path: Path,
-    notes: _Notes,
+    notes: Notes,
 ) -> dict[int, slice]:
     """Samples of each trial during which its sound played."""
     slack = 1 if tolerance is None else round(_checks.positive("tolerance", tolerance, "seconds") * sfreq)
@@ -505,7 +338,7 @@ def _spans(
     return spans
 
 
-def _positions(neural: Mapping[str, Any], n_trials: int, notes: _Notes) -> list[int] | None:
+def _positions(neural: Mapping[str, Any], n_trials: int, notes: Notes) -> list[int] | None:
     """When each trial was presented, from 0."""
     order = matlab.as_whole(neural.get("origTrialPosition"))
     if len(order) == n_trials == len(set(order)) and min(order) >= 1:
@@ -515,7 +348,7 @@ def _positions(neural: Mapping[str, Any], n_trials: int, notes: _Notes) -> list[
 
 
 def _external(
-    neural: Mapping[str, Any], eeg: Sequence[np.ndarray], keep: Iterable[int], notes: _Notes
+    neural: Mapping[str, Any], eeg: Sequence[np.ndarray], keep: Iterable[int], notes: Notes
 ) -> dict[str, list[np.ndarray]]:
     """Groups of external channels by description, one array per trial of the file."""
     groups: dict[str, list[np.ndarray]] = {}
@@ -533,7 +366,7 @@ def _external(
 
 
 def _channels(
-    neural: Mapping[str, Any], n_channels: int, montage: str | mne.channels.DigMontage | None, notes: _Notes
+    neural: Mapping[str, Any], n_channels: int, montage: str | mne.channels.DigMontage | None, notes: Notes
 ) -> tuple[list[str], mne.channels.DigMontage | None]:
     """Names of the channels, and their positions if any."""
     import mne
@@ -560,11 +393,3 @@ def _channels(
 def _coordinate(value: Any) -> float:
     number = np.ravel(value)
     return float(number[0]) if number.size == 1 and number.dtype.kind in "fiu" else np.nan
-
-
-def _listed(values: str | Sequence[str]) -> list[str]:
-    return [values] if isinstance(values, str) else list(values)
-
-
-def _numbered(name: str, count: int) -> list[str]:
-    return [f"{name} {i}" for i in range(1, count + 1)]

@@ -13,7 +13,8 @@ import numpy as np
 
 from eegic import _checks
 from eegic.eeg import matlab
-from eegic.eeg.cnd import Cnd, files_by_key, key_of
+from eegic.eeg.cnd import Cnd, files_by_key
+from eegic.eeg.cnd_stimuli import key_of
 from eegic.eeg.participant import VOLTS, Participant
 from eegic.series import TIME_TOLERANCE, FeatureSeries
 
