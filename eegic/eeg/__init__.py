@@ -3,7 +3,8 @@
 What an analysis takes
     `participant` (and `epochs`), `channels`, `pairing` with features
 From recordings
-    `read`, with `labelling`, `tables`, `triggers` and `cutting`; `bids` and `heard`; `cnd`, `cnd_stimuli`, `cnd_writer` and `matlab`
+    `read`, with `labelling`, `tables`, `triggers` and `cutting`; `bids` and `heard`;
+    `cnd`, `cnd_stimuli`, `cnd_writer` and `matlab`
 One clock
     `clock`, `matching` with recorded sound, `correction` (and `interpolation`), `offsets`
 Cleaning
