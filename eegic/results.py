@@ -128,7 +128,7 @@ class Tracking:
     @property
     def corrected_se(self) -> np.ndarray:
         """Standard error of `corrected` when nothing is there, shape (n_models, n_channels)."""
-        return np.asarray(self.null.std(axis=1, ddof=1) * np.sqrt(1 + 1 / self.null.shape[1]))
+        return stats.error_of_corrected(np.swapaxes(self.null, 0, 1))
 
     @cached_property
     def p(self) -> np.ndarray:
@@ -160,7 +160,7 @@ class Tracking:
         by : {"trial", "channel"}
             ``trial``: a row per model, trial (or block) and channel, with its start, stop and used time in seconds,
             held-out r and the raw gain. ``channel``: a row per model and channel, with means over trials, the null,
-            corrected gain, p-values and the ceiling.
+            corrected gain, p-values, and, where there is a ceiling of r, the gain as a share of it.
 
         Returns
         -------

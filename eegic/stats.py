@@ -33,6 +33,28 @@ def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     return _p_value(*_checked(observed, null))
 
 
+def error_of_corrected(null: np.ndarray) -> np.ndarray:
+    """Standard error of a statistic minus the mean of its null, if nothing is there.
+
+    Parameters
+    ----------
+    null : ndarray, shape (n_null, ...)
+
+    Returns
+    -------
+    ndarray, shape (...)
+        NaN if there is one surrogate.
+
+    Examples
+    --------
+    >>> error_of_corrected(np.array([[1.0], [2.0], [3.0]])).round(3)
+    array([1.155])
+    """
+    if len(null) < 2:
+        return np.full(null.shape[1:], np.nan)
+    return np.asarray(null.std(axis=0, ddof=1) * np.sqrt(1 + 1 / len(null)))
+
+
 def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     """P-values corrected for all channels at once: each channel against the largest of all channels.
 

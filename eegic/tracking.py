@@ -121,7 +121,8 @@ def cortical_tracking(
         "autocorrelation": autocorrelation,
         "accept_drift": accept_drift,
     }
-    with _warnings_by_name(participant.ch_names):
+    columns_of_all = [*pairs.baseline_names, *(name for own in chosen.values() for name in own)]
+    with _by_name(participant.ch_names, columns_of_all):
         deltas = trf.delta_r(
             list(pairs.baseline),
             {name: [trial[:, own] for trial in pairs.added] for name, own in columns.items()},
@@ -171,17 +172,31 @@ def cortical_tracking(
 
 
 @contextmanager
-def _warnings_by_name(ch_names: Sequence[str]) -> Iterator[None]:
-    """Pass warnings on with names for numbers of channels; leave out that bad channels are NaN, which is known."""
+def _by_name(ch_names: Sequence[str], features: Sequence[str]) -> Iterator[None]:
+    """Put names for the numbers of channels and features in warnings and errors.
+
+    That bad channels are NaN is known, and left out.
+    """
+
+    def named(text: str) -> str:
+        for what, pattern, names in (
+            ("channels", r"channels \[([\d, ]+)\]", ch_names),
+            ("Features", r"Inputs \[([\d, ]+)\] \([^)]*\)", features),
+        ):
+            found = re.search(pattern, text)
+            if found:
+                listed = ", ".join(dict.fromkeys(names[int(number)] for number in found[1].split(",")))
+                text = text.replace(found[0], f"{what} {listed}")
+        return text
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
-
-    def names(numbers: re.Match[str]) -> str:
-        return "channels " + ", ".join(ch_names[int(number)] for number in numbers[1].split(","))
-
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(named(str(error))) from error
     for one in caught:
-        message = re.sub(r"channels \[([\d, ]+)\]", names, str(one.message))
+        message = named(str(one.message))
         if "are NaN throughout" not in message:
             warnings.warn(message, one.category, stacklevel=4)
 
@@ -238,6 +253,10 @@ def _by_model(
     pseudo: Sequence[object], columns: Mapping[str, Sequence[int]], pairs: Pairs
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Baseline and added features of unheard sounds, these model after model."""
+    if isinstance(pseudo, (Mapping, str)):
+        raise TypeError(
+            f"pseudo: expected pairs (baseline, added), got {type(pseudo).__name__}. Write [(one, other), ...]."
+        )
     every = [column for own in columns.values() for column in own]
     unheard = (unheard_features(number, pair, pairs) for number, pair in enumerate(pseudo))
     return [(baseline, added[:, every]) for baseline, added in unheard]

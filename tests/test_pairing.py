@@ -143,6 +143,15 @@ class TestLength:
         frames = {name: series(one.values[::2], "ic", SFREQ / 2) for name, one in added.items()}
         pair_features(participant, baseline, frames)
 
+    def test_a_feature_far_from_silence_is_noticed(self, heard):
+        participant, baseline, added = heard
+        level = {name: series(one.values - 60.0, "level") for name, one in baseline.items()}
+        with pytest.warns(
+            UserWarning, match=r"^baseline: level lies \d\d\.\d standard deviations from 0, which"
+        ) as seen:
+            pair_features(participant, level, added)
+        assert len(seen) == 1
+
     def test_features_are_as_long_as_the_shortest(self, heard):
         participant, baseline, added = heard
         cut = {name: series(one.values[:280], "ic") for name, one in added.items()}
@@ -167,9 +176,13 @@ class TestNames:
             (
                 lambda b, a: (b, {"a": a["a"]}),
                 ValueError,
-                "added: sub-01 heard 'b', of which there are no.* of 'a'. Add",
+                "added: sub-01 heard 'b', of which there are no.* are: 'a'.. Add",
             ),
-            (lambda b, a: ({}, a), ValueError, "baseline: sub-01 heard 'a', 'b', of .* there are of nothing. Add them"),
+            (
+                lambda b, a: ({}, a),
+                ValueError,
+                "baseline: sub-01 heard 'a', 'b', of .*those there are: none.. Add them",
+            ),
             (
                 lambda b, a: (b, a["a"]),
                 TypeError,

@@ -294,7 +294,8 @@ class TestFewSounds:
         for wrong, message in (
             ([(bank[0][0], bank[0][1][:, :1])], r"sound 0, added: expected ic, other \(2 columns\), got 1"),
             ([bank[0][0]], r"sound 0: expected a pair \(baseline, added\), got ndarray"),
-            ("abc", r"sound 0: expected a pair \(baseline, added\), got str"),
+            ("abc", r"pseudo: expected pairs \(baseline, added\), got str. Write \[\(one, other\), ...\]"),
+            ({"u": bank[0]}, r"pseudo: expected pairs \(baseline, added\), got dict"),
             ([(baseline["a"], baseline["b"])], "sound 0, added: expected ic, other, got envelope"),
             ([(bank[0][0], bank[0][1][:250])], "sound 0: baseline and added last 300 and 250 samples, not alike"),
             ([(bank[0][0], [])], r"sound 0, added: expected an array \(n_times, n_features\)"),
@@ -402,6 +403,13 @@ class TestWhatIsLeftOut:
 def test_what_cannot_be_asked_is_said(heard, options, error, message):
     with pytest.raises(error, match=message):
         cortical_tracking(*heard, **{**OPTIONS, **options})
+
+
+def test_features_are_named_where_they_are_at_fault(rng):
+    baseline, added = music(rng)
+    silent = {name: series(one.values * (name in "ab"), "ic") for name, one in added.items()}
+    with pytest.raises(ValueError, match="Features ic are constant in a training set"):
+        cortical_tracking(listener(rng, baseline, added), baseline, silent, **OPTIONS)
 
 
 def test_a_feature_must_not_bear_the_name_of_a_map(rng):

@@ -107,7 +107,7 @@ axis.minorticks_off()
 axis.set_title("8 effects of each size, with 95 % intervals")
 axis.legend(frameon=False, fontsize="small")
 for n, share in zip(found.n_trials, found.detectable(), strict=True):
-    size = "at no size that was tried" if np.isnan(share) else f"from {100 * share:.2g} % of the variance"
+    size = "at no size that was tried" if np.isinf(share) else f"from {100 * share:.2g} % of the variance"
     print(f"{n} trials: found four times out of five {size}")
 
 # %%

@@ -15,6 +15,7 @@ from eegic.series import FeatureSeries
 
 Features = Mapping[str, "FeatureSeries | Sequence[FeatureSeries]"]
 _ALIKE = 0.95  # correlation above which two sounds may be copies of one
+_FAR = 4.0  # standard deviations from 0 that the mean of a feature may lie at
 _SAME = 1e-6  # relative difference below which two features are the same
 
 
@@ -151,6 +152,8 @@ def unheard_features(number: int, pair: object, pairs: Pairs) -> tuple[np.ndarra
             isinstance(side, (list, tuple)) and any(isinstance(one, FeatureSeries) for one in side)
         ):
             several = _on_grid(f"{where}, {what}", side, pairs.sfreq, [])
+            if number == 0:
+                _warn_if_impulses(_several(side), pairs.sfreq)
             found = tuple(name for series in several for name in series.names)
             if found != names:
                 raise ValueError(f"{where}, {what}: expected {', '.join(names)}, got {', '.join(found)}.")
@@ -176,10 +179,9 @@ def _complete(what: str, features: Features, participant: Participant) -> Featur
         )
     missing = [name for name in dict.fromkeys(participant.stimuli) if name not in features]
     if missing:
-        there = ", ".join(map(repr, list(features)[:5])) or "nothing"
         raise ValueError(
-            f"{what}: {participant.name} heard {', '.join(map(repr, missing[:5]))}, of which there are no features; "
-            f"there are of {there}. Add them, or leave those trials out."
+            f"{what}: {participant.name} heard {_checks.listed(missing)}, of which there are no features (those there "
+            f"are: {_checks.listed(features)}). Add them, or leave those trials out."
         )
     return features
 
@@ -273,8 +275,15 @@ def _together(stimulus: str, series: Sequence[FeatureSeries], sfreq: float) -> F
 def _check_varies(what: str, names: Sequence[str], whole: Mapping[str, FeatureSeries]) -> None:
     for name in names:
         values = np.concatenate([series.select(name).values for series in whole.values()])
-        if np.nanstd(values) <= 1e-12 * np.nanmax(np.abs(values)):
+        spread, level = np.nanstd(values), abs(np.nanmean(values))
+        if spread <= 1e-12 * np.nanmax(np.abs(values)):
             raise ValueError(f"{what}: {name} is constant, so it can explain nothing. Leave it out.")
+        if level > _FAR * spread:
+            warnings.warn(
+                f"{what}: {name} lies {level / spread:.1f} standard deviations from 0, which stands for silence before "
+                "each sound, so every sound starts with a step. Subtract its value in silence, or its mean.",
+                stacklevel=4,
+            )
 
 
 def _common_length(

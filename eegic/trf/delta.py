@@ -87,8 +87,8 @@ class DeltaR:
 
     @property
     def corrected_se(self) -> np.ndarray:
-        """Standard error of `corrected` when nothing is there, shape (n_channels,)."""
-        return np.asarray(self.null.std(axis=0, ddof=1) * np.sqrt(1 + 1 / len(self.null)))
+        """Standard error of `corrected` when nothing is there, shape (n_channels,); NaN from one surrogate."""
+        return stats.error_of_corrected(self.null)
 
     @cached_property
     def p(self) -> np.ndarray:
@@ -169,7 +169,7 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
         ``repair``: sounds exchange the feature, by all permutations if there are no more than `n_null`, else by random
         ones (which may leave a sound its own). ``pseudo``: donors are sounds that were not heard, in every way if there
         are no more than `n_null`. ``shift``: the feature is turned in time, by at least the kernel plus
-        `autocorrelation` seconds. ``events``: values of an impulse feature move, in order, over its fixed onsets.
+        `autocorrelation` seconds. ``events``: values of each impulse feature move, in order, over its own fixed onsets.
     conditional : bool
         Exchange only what the lagged baseline does not explain of the feature, at any lag within the length of the
         kernel; what it explains stays. False exchanges all of it, which breaks its correlation with the baseline; false
@@ -205,6 +205,12 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     ``(b + 1) / (m + 1)`` with ``b`` of ``m`` surrogates at least as large as the real gain, and exact when every
     exchange is made and the sounds are equally long. They ask whether *this* feature, in time with *this* sound,
     predicts better than others like it would; listeners and pieces beyond those at hand are another question.
+
+    Before and after a sound its features count as 0. One that lies far from 0, as a level in decibels or a pitch does,
+    starts with a step: subtract its value in silence, or its mean.
+
+    With an effect and few sounds, orders that leave some sounds in place learn from it: `corrected`, though not the
+    p-values, is then off by some percent of its size (9 % with three sounds, 2 % with six, in one simulation).
 
     What the baseline does not explain of impulses, as of notes, keeps traces of where the notes of its sound were, and
     ``repair`` rejects a little too often (5.7 % for 5 % in one simulation). ``events`` leaves the notes in place.
@@ -247,7 +253,7 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     together = groups if gap is None else None
     split = folding.split(trials.lengths, layout, groups=together, n_folds=n_folds, gap=gap)
     draws = surrogates.draw(null, n_null, music, entropy)
-    surrogates.warn_if_few(draws, music)
+    surrogates.warn_if_few(null, draws, music)
     _warn_if_plain(null, conditional, music)
     recording = Recording.of(trials, layout)
     exchange = Exchange(recording, split, music, null, guard, n_baseline)

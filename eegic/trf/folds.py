@@ -103,8 +103,10 @@ def _blocks(
     lengths: Sequence[int], layout: Design, groups: Sequence[object] | None, n_folds: int | None, gap: float
 ) -> Split:
     """Block k of every trial is fold k; blocks after the first start `gap` seconds late."""
-    if n_folds is None or groups is not None:
-        raise ValueError("gap: cutting trials in time needs n_folds= and takes no groups=.")
+    if n_folds is None:
+        raise ValueError("gap: into how many blocks is every trial to be cut? Give n_folds=, 5 for example.")
+    if groups is not None:
+        raise ValueError("gap: blocks of time hold out a part of every sound, so groups= has no place. Leave it out.")
     n_folds = _checks.count("n_folds", n_folds, minimum=2)
     skip = round(_checks.positive("gap", gap, "seconds") * layout.sfreq)
     if skip < len(layout.lags):

@@ -93,11 +93,11 @@ class Held:
 
     def path(self, held_out: tuple[int, ...], alphas: np.ndarray, ratios: np.ndarray) -> Path:
         """Fit every alpha to what is left without the folds `held_out`."""
-        return self.model.path(self.train(*held_out), self._n_left(*held_out), alphas, ratios)
+        return self.model.path(self.train(*held_out), self._n_left(*held_out), alphas, ratios, self.everything)
 
     def solve(self, fold: int, alphas: np.ndarray) -> Solution:
         """Fit one alpha to each of several stacked variants of what is left without a fold."""
-        return self.model.solve(self.train(fold), self._n_left(fold), alphas)
+        return self.model.solve(self.train(fold), self._n_left(fold), alphas, self.everything)
 
     def _n_left(self, *held_out: int) -> int:
         return sum(len(fold) for k, fold in enumerate(self.folds) if k not in held_out)

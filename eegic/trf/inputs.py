@@ -77,9 +77,14 @@ def check_trials(x: object, y: object, masks: Sequence[object] | None = None) ->
     xp = common_namespace("x, y", *xs, *ys)
     for i, (a, b) in enumerate(zip(xs, ys, strict=True)):
         if a.shape[0] != b.shape[0]:
+            turned = a.shape[0] in (a.shape[1], b.shape[1]) or b.shape[0] == a.shape[1]
             raise ValueError(
-                f"Trial {i}: x has {a.shape[0]} samples and y has {b.shape[0]}. Bring both to one rate and one "
-                "duration (`FeatureSeries.resample(sfreq, duration=...)`)."
+                f"Trial {i}: x has {a.shape[0]} samples and y has {b.shape[0]}. "
+                + (
+                    "Time is the first axis: transpose one of them, `a.T`."
+                    if turned
+                    else "Bring both to one rate and one duration (`FeatureSeries.resample(sfreq, duration=...)`)."
+                )
             )
     keep = [xp.ones((b.shape[0],), dtype=xp.bool, device=b.device) for b in ys]
     dead = xp.zeros_like(ys[0][0], dtype=xp.bool)

@@ -184,11 +184,15 @@ class Moments:
         mean, square = self.features[..., 0, :] / self.n, self.features[..., 1, :] / self.n
         return xp.sqrt(xp.clip(square - mean**2, 0.0, None))
 
-    def feature_size(self) -> Array:
-        """Root mean square of every feature about zero, shape (n_features,): what its rounding errors scale with."""
+    def feature_floor(self) -> Array:
+        """Standard deviation below which a feature of a part of these data does not change, shape (n_features,).
+
+        Sums over a part are differences of sums over more, and round as those do.
+        """
         xp = array_namespace(self.x)
         mean, square = self.features[..., 0, :] / self.n, self.features[..., 1, :] / self.n
-        return xp.sqrt(square + 2 * mean * self.origin.x + self.origin.x**2)
+        about_zero = xp.sqrt(xp.clip(square + 2 * mean * self.origin.x + self.origin.x**2, 0.0, None))
+        return xp.maximum(1e-12 * about_zero, 1e-7 * xp.sqrt(square))
 
 
 def total(moments: Iterable[Moments]) -> Moments:

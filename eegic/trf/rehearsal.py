@@ -136,9 +136,10 @@ class Rehearsal:
         other = random.choice(self.donors(sound))
         if self.null == "shift":
             return np.asarray(self.moved[other][np.arange(len(own)) % len(self.moved[other])])
-        onsets, values = (self.music.moved[s].any(axis=1) for s in (sound, other))
-        rest, donated = np.zeros_like(own), self.moved[other][values]
-        rest[onsets] = donated[np.arange(onsets.sum()) % len(donated)]
+        rest = np.zeros_like(own)
+        for column in range(own.shape[1]):
+            onsets, values = (np.flatnonzero(self.music.moved[s][:, column]) for s in (sound, other))
+            rest[onsets, column] = np.resize(self.moved[other][values, column], len(onsets))
         return rest
 
     def answer(self, rest: list[np.ndarray]) -> list[np.ndarray]:
@@ -256,14 +257,15 @@ def _baselines(
 
 def _split_values(baselines: list[np.ndarray], added: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What the baseline at the same samples explains of the values at events, and the rest."""
-    events = [one.any(axis=1) for one in added]
-    pairs = zip(baselines, events, strict=True)
-    designs = [np.column_stack([np.nan_to_num(base[at]), np.ones(at.sum())]) for base, at in pairs]
-    values = np.concatenate([one[at] for one, at in zip(added, events, strict=True)])
-    solution = np.linalg.lstsq(np.concatenate(designs), values)[0]
     kept = [np.zeros_like(one) for one in added]
-    for one, at, design in zip(kept, events, designs, strict=True):
-        one[at] = design @ solution
+    for column in range(added[0].shape[1]):
+        events = [np.flatnonzero(one[:, column]) for one in added]
+        pairs = zip(baselines, events, strict=True)
+        designs = [np.column_stack([np.nan_to_num(base[at]), np.ones(len(at))]) for base, at in pairs]
+        values = np.concatenate([one[at, column] for one, at in zip(added, events, strict=True)])
+        solution = np.linalg.lstsq(np.concatenate(designs), values)[0]
+        for one, at, design in zip(kept, events, designs, strict=True):
+            one[at, column] = design @ solution
     return kept, [one - part for one, part in zip(added, kept, strict=True)]
 
 

@@ -64,7 +64,9 @@ class Ridge:
     def __post_init__(self) -> None:
         _checks.one_of("alpha_units", self.units, ALPHA_UNITS)
 
-    def path(self, train: Moments, n_trials: int, alphas: np.ndarray, ratios: np.ndarray) -> Path:
+    def path(
+        self, train: Moments, n_trials: int, alphas: np.ndarray, ratios: np.ndarray, whole: Moments | None = None
+    ) -> Path:
         """Fit every alpha from one decomposition.
 
         Parameters
@@ -77,9 +79,11 @@ class Ridge:
             In the units of this model.
         ratios : ndarray, shape (n_bands,)
             Alpha of each band as a multiple of `alphas`.
+        whole : Moments, optional
+            Of all the data of which `train` is a part.
         """
         xp = array_namespace(train.x)
-        scatter, cross, scale = self._standardised(train, ratios)
+        scatter, cross, scale = self._standardised(train, ratios, whole)
         values, vectors = xp.linalg.eigh(scatter)
         values = xp.clip(values, 0.0, None)
         absolute = self._absolute(alphas, train, n_trials)
@@ -92,7 +96,7 @@ class Ridge:
             alphas=xp.asarray(absolute, device=train.x.device),
         )
 
-    def solve(self, train: Moments, n_trials: int, alphas: np.ndarray) -> Solution:
+    def solve(self, train: Moments, n_trials: int, alphas: np.ndarray, whole: Moments | None = None) -> Solution:
         """Fit one alpha to each of several stacked training sets; cheaper than a path, and does not look for faults.
 
         Parameters
@@ -103,9 +107,11 @@ class Ridge:
             How many trials they sum.
         alphas : ndarray, shape (n_stacked,)
             Positive, in the units of this model, the same for every band.
+        whole : Moments, optional
+            Of all the data of which `train` is a part.
         """
         xp = array_namespace(train.x)
-        scatter, cross, scale = self._standardised(train, np.ones(self.design.n_bands))
+        scatter, cross, scale = self._standardised(train, np.ones(self.design.n_bands), whole)
         absolute = xp.asarray(self._absolute(alphas, train, n_trials), device=train.x.device)
         penalty = absolute[:, None, None] * xp.eye(scatter.shape[-1], device=train.x.device)
         return Solution(train, xp.linalg.solve(scatter + penalty, cross) / scale[..., :, None])
@@ -114,22 +120,22 @@ class Ridge:
         """Alphas on the sum scale."""
         return alphas * ALPHA_UNITS[self.units](train.n, n_trials, self.design.sfreq)
 
-    def _standardised(self, train: Moments, ratios: np.ndarray) -> tuple[Array, Array, Array]:
+    def _standardised(self, train: Moments, ratios: np.ndarray, whole: Moments | None) -> tuple[Array, Array, Array]:
         """Scatter and products with the outputs of columns divided by their scale, and that scale (..., n_columns)."""
         scatter, cross, _ = train.about_means
-        scale = self._scale(train, ratios)
+        scale = self._scale(train, ratios, train if whole is None else whole)
         rows = 1 / scale[..., :, None]
         scatter = scatter * rows
         scatter *= array_namespace(scale).matrix_transpose(rows)
         return scatter, cross * rows, scale
 
-    def _scale(self, train: Moments, ratios: np.ndarray) -> Array:
+    def _scale(self, train: Moments, ratios: np.ndarray, whole: Moments) -> Array:
         """What each column is divided by, shape (..., n_columns)."""
         xp, device = array_namespace(train.x), train.x.device
         per_feature = xp.ones((self.design.n_features,), dtype=xp.float64, device=device)
         if self.units == "relative":
             per_feature = train.feature_sd()
-            still = per_feature <= 1e-12 * train.feature_size()
+            still = per_feature <= whole.feature_floor()
             if bool(xp.any(still)):
                 constant = sorted({int(f) for f in xp.nonzero(still)[-1]})
                 raise ValueError(

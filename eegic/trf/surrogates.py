@@ -74,9 +74,10 @@ class Music:
             return np.asarray(kept + donor[np.arange(n_times) % len(donor)])
         if scheme == "shift":
             return np.asarray(kept + np.roll(own, guard + int(how * (n_times - 2 * guard + 1)), axis=0))
-        events = np.flatnonzero(own.any(axis=1))
         turned = np.zeros_like(own)
-        turned[events] = np.roll(own[events], int(how * len(events)), axis=0)
+        for column, values in enumerate(own.T):  # features may have events of their own
+            events = np.flatnonzero(values)
+            turned[events, column] = np.roll(values[events], int(how * len(events)))
         return turned
 
 
@@ -121,6 +122,7 @@ def split_features(
     both = heard + [_unheard(i, pair, n_baseline, heard[0].shape[1], n_lags) for i, pair in enumerate(unheard)]
     _check_unheard(heard, sounds, both[len(sounds) :])
     baselines, added = [one[:, :n_baseline] for one in both], [one[:, n_baseline:] for one in both]
+    _warn_of_scale(added[: len(sounds)], added[len(sounds) :], names[1])
     kept = [np.zeros_like(one) for one in added]
     if scheme == "events":
         explained = _explained_at_events(baselines, added)
@@ -197,6 +199,19 @@ def _check_unheard(heard: list[np.ndarray], sounds: Sequence[object], unheard: l
                 raise ValueError(f"pseudo, sound {i}: has the features of {sound!r}, which was heard. Leave it out.")
 
 
+def _warn_of_scale(heard: list[np.ndarray], unheard: list[np.ndarray], names: Sequence[str]) -> None:
+    if not unheard:
+        return
+    ratio = np.nanstd(np.concatenate(unheard), axis=0) / np.nanstd(np.concatenate(heard), axis=0)
+    odd = np.flatnonzero((ratio < 0.1) | (ratio > 10))
+    if len(odd):
+        warnings.warn(
+            f"pseudo: {names[odd[0]]} varies {ratio[odd[0]]:.3g} times as much in the unheard sounds as in the heard "
+            "ones. Donors should be like what they replace: are both in one unit?",
+            stacklevel=4,
+        )
+
+
 def _explained(
     baselines: list[np.ndarray], added: list[np.ndarray], sfreq: float, n_lags: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -213,16 +228,18 @@ def _explained(
 def _explained_at_events(baselines: list[np.ndarray], added: list[np.ndarray]) -> np.ndarray:
     """Share of the variance of the values at events that the baseline at the same samples explains, (n_added,)."""
     base, whole = np.nan_to_num(np.concatenate(baselines)), np.nan_to_num(np.concatenate(added))
-    events = whole.any(axis=1)
-    if events.mean() > 0.5:
-        raise ValueError(
-            f"added: {100 * events.mean():.0f} % of the samples are not 0, so these are not events. Use null='repair', "
-            "'pseudo' or 'shift' for features that are always there."
-        )
-    design = np.column_stack([base[events], np.ones(events.sum())])
-    rest = whole[events] - design @ np.linalg.lstsq(design, whole[events])[0]
-    variance = whole[events].var(axis=0)
-    return np.asarray(1 - np.divide(rest.var(axis=0), variance, out=np.ones_like(variance), where=variance > 0))
+    shares = []
+    for values in whole.T:
+        events = values != 0
+        if events.mean() > 0.5:
+            raise ValueError(
+                f"added: {100 * events.mean():.0f} % of the samples are not 0, so these are not events. Use "
+                "null='repair', 'pseudo' or 'shift' for features that are always there."
+            )
+        design = np.column_stack([base[events], np.ones(events.sum())])
+        rest = values[events] - design @ np.linalg.lstsq(design, values[events])[0]
+        shares.append(1 - rest.var() / values[events].var() if np.ptp(values[events]) > 0 else 0.0)
+    return np.array(shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,8 +340,15 @@ def _check_shift(trials: Trials, guard: int, accept_drift: bool) -> None:
             )
 
 
-def warn_if_few(draws: Draws, music: Music) -> None:
-    """Say when no exchange can make a p-value small."""
+def warn_if_few(scheme: str, draws: Draws, music: Music) -> None:
+    """Say when no exchange can make a p-value small, and when the real order stands among few that are drawn."""
+    if scheme == "repair" and not draws.exact and draws.n_possible <= 2 * len(draws.table):
+        warnings.warn(
+            f"n_null: {music.n_heard} sounds have {draws.n_possible:.0f} orders, of which {len(draws.table)} are drawn "
+            "at random, some more than once, perhaps the real one. To take every other one once, pass "
+            f"n_null={draws.n_possible - 1:.0f}.",
+            stacklevel=3,
+        )
     if draws.n_possible < 20:
         warnings.warn(
             f"With {music.n_heard} different sounds there are {draws.n_possible:.0f} exchanges, so no p-value can be "

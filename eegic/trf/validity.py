@@ -202,8 +202,10 @@ def _check_level(level: float) -> float:
 
 def _check_shares(shares: Sequence[float]) -> np.ndarray:
     array = _checks.real_array("shares", shares, 1, axes="(n_shares,)")
-    if not (len(array) and np.isfinite(array).all() and (array >= 0).all()):
-        raise ValueError(f"shares: expected shares of the variance of a channel, such as 0.001, got {shares!r}.")
+    if not (len(array) and (array >= 0).all() and (array <= 1).all()):
+        raise ValueError(
+            f"shares: expected shares of the variance of a channel, 0 to 1, such as 0.001 for 0.1 %, got {shares!r}."
+        )
     return array
 
 

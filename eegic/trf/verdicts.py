@@ -137,20 +137,26 @@ class Power:
         Returns
         -------
         ndarray, shape (n_sizes,)
-            Where the `curve` reaches it; NaN if that lies outside the shares that were tried.
+            Where the `curve` reaches it. If that lies below the shares that were tried, the smallest of them, which is
+            more than enough; if above, inf.
         """
         if not self.level < wanted < 1:
             raise ValueError(f"wanted: expected a power between the level, {self.level:g}, and 1, got {wanted!r}.")
         odds = (wanted - self.level) / (1 - wanted)
         needed = np.array([np.exp(half) * odds ** (1 / slope) for half, slope in self._fits()])
-        return np.where((self.shares.min() <= needed) & (needed <= self.shares.max()), needed, np.nan)
+        return np.where(needed > self.shares.max(), np.inf, np.maximum(needed, self.shares.min()))
 
     def _fits(self) -> list[tuple[float, float]]:
         return [_fit(row, len(self.p), _logarithm(self.shares), self.level) for row in self.found]
 
     def __repr__(self) -> str:
-        tried = f"not between {100 * self.shares.min():.3g} and {100 * self.shares.max():.3g} %"
-        needed = [tried if np.isnan(share) else f"{100 * share:.2g} %" for share in self.detectable()]
+        low, high = self.shares.min(), self.shares.max()
+        needed = [
+            f"more than {100 * high:.2g} %"
+            if share > high
+            else f"{'at most ' if share == low else ''}{100 * share:.2g} %"
+            for share in self.detectable()
+        ]
         parts = ", ".join(f"{share} with {n} trials" for share, n in zip(needed, self.n_trials, strict=True))
         return f"Power(80 % at an added variance of {parts}; {len(self.p)} checks, p <= {self.level:g})"
 

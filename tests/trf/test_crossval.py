@@ -300,7 +300,7 @@ def test_grid_is_sorted_and_distinct(data):
         ({"groups": [1] * 5}, "at least 2 groups"),
         ({"tmax": 7.0}, "shorter than the kernel"),
         ({"gap": 0.01, "n_folds": 3}, "at least the length of the kernel"),
-        ({"gap": 0.5}, "needs n_folds"),
+        ({"gap": 0.5}, "gap: into how many blocks.*Give n_folds="),
         ({"gap": 1.5, "n_folds": 3}, "half of it"),
         ({"criterion": "R"}, "expected one of 'r', 'r2', 'mse', got 'R'"),
         ({"alpha_units": "mtfr"}, "Did you mean 'mtrf'"),

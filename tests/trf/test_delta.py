@@ -335,3 +335,59 @@ def test_a_heard_sound_is_not_unheard(rng):
     bank[2] = (baseline[3][:200], added[3][:200])
     with pytest.raises(ValueError, match="pseudo, sound 2: has the features of 3, which was heard. Leave it out"):
         trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=0)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 7.0, 1000.0])
+def test_a_feature_of_few_sounds_only_is_refused_at_any_scale(rng, scale):
+    """Training moments are differences: what is 0 throughout a training set is rounding there, not 0."""
+    baseline, added, eeg = study(rng, n=4)
+    for here in ((2,), (0, 1)):
+        some = [scale * one * (k in here) for k, one in enumerate(added)]
+        with pytest.raises(ValueError, match=r"Inputs \[1\] .* are constant in a training set"):
+            trf.delta_r(baseline, some, eeg, SFREQ, **OPTIONS, n_null=23, rng=0)
+    enough = [one * (k < 3) for k, one in enumerate(added)]
+    one, other = (
+        trf.delta_r(baseline, [s * trial for trial in enough], eeg, SFREQ, **OPTIONS, n_null=23, rng=0)
+        for s in (1.0, scale)
+    )
+    np.testing.assert_allclose(other.delta_r, one.delta_r, atol=1e-9)
+    np.testing.assert_array_equal(other.p, one.p)
+
+
+@pytest.mark.filterwarnings("ignore:null='events' breaks")
+def test_events_of_one_model_stay_where_they_are_beside_those_of_another(rng):
+    baseline, _, eeg = study(rng, n=5)
+    first, second = ([(rng.random((300, 1)) < 0.08) * rng.uniform(1, 5, (300, 1)) for _ in baseline] for _ in range(2))
+    options = {**OPTIONS, "null": "events", "n_null": 9, "rng": 0}
+    both = trf.delta_r(baseline, {"first": first, "second": second}, eeg, SFREQ, **options)
+    for name, alone in (("first", first), ("second", second)):
+        np.testing.assert_allclose(
+            both[name].null, trf.delta_r(baseline, alone, eeg, SFREQ, **options).null, atol=1e-12
+        )
+    together = [np.hstack(pair) for pair in zip(first, second, strict=True)]
+    turned = parts(baseline, together, scheme="events", conditional=False).variant("events", 2, 0.4, 300, 0)
+    np.testing.assert_array_equal(turned != 0, together[2] != 0)
+
+
+def test_few_orders_drawn_at_random_are_noticed(rng):
+    with pytest.warns(UserWarning, match="4 sounds have 24 orders, of which 19 are drawn at random.*n_null=23"):
+        trf.delta_r(*study(rng, n=4), SFREQ, **OPTIONS, n_null=19, rng=0)
+
+
+def test_donors_in_another_unit_are_noticed(rng):
+    baseline, added, eeg = study(rng, n=4)
+    bank = [(a, 1e3 * b) for a, b in zip(*study(rng, n=6)[:2], strict=True)]
+    with pytest.warns(UserWarning, match=r"pseudo: feature 0 varies \d+(\.|e).* times as much in the unheard sounds"):
+        trf.delta_r(baseline, added, eeg, SFREQ, **OPTIONS, null="pseudo", pseudo=bank, n_null=5, rng=0)
+
+
+def test_one_surrogate_has_no_standard_error(rng):
+    with pytest.warns(UserWarning, match="With 2 different sounds there are 2 exchanges"):
+        result = trf.delta_r(*study(rng, n=2), SFREQ, **{**OPTIONS, "alphas": [0.1]}, rng=0)
+    assert len(result.null) == 1 and np.isnan(result.corrected_se).all()
+
+
+def test_time_on_the_second_axis_is_named(rng):
+    baseline, added, eeg = study(rng, n=4)
+    with pytest.raises(ValueError, match=r"x has 300 samples and y has 3\. Time is the first axis: transpose"):
+        trf.delta_r(baseline, added, [trial.T for trial in eeg], SFREQ, **OPTIONS)

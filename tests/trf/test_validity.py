@@ -338,12 +338,13 @@ def test_detectable_reads_the_share_off_the_curve(zero):
     found = Power(shares, np.array([9, 5, 99]), p, 0.05, 0)
     expected = 0.003 * ((0.8 - 0.05) / (1 - 0.8)) ** (1 / 2.5)
     np.testing.assert_allclose(
-        found.detectable(), [expected, np.nan, 0.0003 * expected / 0.003 if zero else np.nan], rtol=0.05
+        found.detectable(), [expected, np.inf, 0.0003 * expected / 0.003 if zero else 0.001], rtol=0.05
     )
     np.testing.assert_allclose(found.curve(shares), truth, atol=0.01)
     assert found.detectable(0.3)[0] < found.detectable(0.6)[0] < expected
     np.testing.assert_allclose(found.interval[:, 0, -1], binomtest(int(found.found[0, -1]), 1000).proportion_ci())
-    assert "0.51 % with 9 trials" in repr(found) and "with 5 trials; " not in repr(found)
+    last = "0.053 %" if zero else "at most 0.1 %"
+    assert f"0.51 % with 9 trials, more than 0.8 % with 5 trials, {last} with 99 trials; " in repr(found)
     with pytest.raises(ValueError, match=r"between the level, 0\.05, and 1, got 0\.01"):
         found.detectable(0.01)
 
