@@ -176,19 +176,11 @@ def plot_null(result: Tracking, *, model: str | None = None, axes: Axes | None =
         axes.bar(bins[:-1], height, np.diff(bins), bottom=-level, align="edge", color="0.75", linewidth=0)
         axes.plot([chance.mean()] * 2, [-level, 0.85 - level], color="0.35", linewidth=1.4, linestyle=LINES[1])
         axes.plot([observed] * 2, [-level, 0.85 - level], color=COLOURS[0], linewidth=2.4)
-        side = "right" if observed > (low + high) / 2 else "left"
-        axes.annotate(
-            f"p = {result.p_mean[row]:.3g}",
-            (observed, 0.85 - level),
-            (-4 if side == "right" else 4, 0),
-            textcoords="offset points",
-            ha=side,
-            va="top",
-            fontsize="small",
-        )
+        where = axes.get_yaxis_transform()  # beside the axes, where no line runs
+        axes.text(1.01, 0.4 - level, f"p = {result.p_mean[row]:.3g}", transform=where, va="center", fontsize="small")
     for label, style in (
         ("with the feature in its place", {"color": COLOURS[0], "linewidth": 2.4}),
-        (f"{result.null.shape[1]} surrogates", {"color": "0.75", "linewidth": 6}),
+        ("1 surrogate" if null.shape[1] == 1 else f"{null.shape[1]} surrogates", {"color": "0.75", "linewidth": 6}),
         ("their mean", {"color": "0.35", "linewidth": 1.4, "linestyle": LINES[1]}),
     ):
         axes.plot([], [], label=label, **style)
@@ -321,7 +313,7 @@ def _gain_maps(result: Tracking, label: str, limit: float | None) -> Figure:
         panel.set_title(title, fontsize="medium")
     figure.colorbar(image, ax=panels, shrink=0.65 if n_rows == 1 else 0.4, pad=0.03).set_label(label)
     note = "marked: p < .05, corrected for channels" + (" and models" if len(names) > 1 else "")
-    figure.suptitle(textwrap.fill(f"{result.participant} ({note})", int(12 * size[0])), fontsize="medium")
+    figure.suptitle(f"{textwrap.fill(result.participant, int(12 * size[0]))}\n{note}", fontsize="medium")
     return figure
 
 
