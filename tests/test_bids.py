@@ -742,8 +742,8 @@ class TestDerivative:
     def test_every_column_is_explained(self, tmp_path):
         """Also those that only repeated sounds bring."""
         rng = np.random.default_rng(1)
-        baseline, added = music(rng, "abcd")
-        twice = cortical_tracking(listener(rng, baseline, added, "abcd" * 2, name="01"), baseline, added, **EASY)
+        baseline, added = music(rng, "abcde")
+        twice = cortical_tracking(listener(rng, baseline, added, "abcde" * 2, name="01"), baseline, added, **EASY)
         path = to_bids_derivative(twice, tmp_path)
         assert path.name == "sub-01_desc-ic_trf.npz"
         sidecar = json.loads(path.with_name("sub-01_desc-ic_scores.json").read_text())

@@ -191,7 +191,7 @@ def test_gains_of_all_models_share_a_scale_and_mark_what_is_significant():
         assert len(crosses.get_xdata()) == 1, "Pz is bad"
         assert len(marked.get_xdata()) == (p < 0.05).sum() > 0
     assert {axes.get_ylabel() for axes in figure.axes} >= {"corrected Δr"}
-    assert figure.get_suptitle() == "Jörg (marked: p < .05, corrected for channels and models)"
+    assert figure.get_suptitle() == "Jörg\nmarked: p < .05, corrected for channels and models"
     assert len([axes for axes in figure.axes if axes.get_ylabel()]) == 1, "one colour bar for all"
     given = ei.plot_topography(result, limit=0.5, label="gain in r")
     assert given.axes[0].images[-1].get_clim() == (-0.5, 0.5)
@@ -240,10 +240,7 @@ def test_one_map_has_room_for_its_heading():
     figure.draw_without_rendering()
     box = figure._suptitle.get_window_extent()
     assert box.x0 >= figure.bbox.x0 and box.x1 <= figure.bbox.x1
-    assert (
-        figure.get_suptitle().replace("\n", " ")
-        == "sub-of the second recording (marked: p < .05, corrected for channels)"
-    )
+    assert figure.get_suptitle() == "sub-of the second recording\nmarked: p < .05, corrected for channels"
 
 
 def test_contours_tell_the_sign_without_colour(info):

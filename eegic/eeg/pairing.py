@@ -15,7 +15,7 @@ from eegic.series import FeatureSeries
 
 Features = Mapping[str, "FeatureSeries | Sequence[FeatureSeries]"]
 _ALIKE = 0.95  # correlation above which two sounds may be copies of one
-_FAR = 4.0  # standard deviations from 0 that the mean of a feature may lie at
+_FAR = 4.0  # standard deviations: what never comes nearer to 0 is a level or a pitch
 _SAME = 1e-6  # relative difference below which two features are the same
 
 
@@ -275,13 +275,14 @@ def _together(stimulus: str, series: Sequence[FeatureSeries], sfreq: float) -> F
 def _check_varies(what: str, names: Sequence[str], whole: Mapping[str, FeatureSeries]) -> None:
     for name in names:
         values = np.concatenate([series.select(name).values for series in whole.values()])
-        spread, level = np.nanstd(values), abs(np.nanmean(values))
+        spread, nearest = np.nanstd(values), np.nanmin(np.abs(values))
         if spread <= 1e-12 * np.nanmax(np.abs(values)):
             raise ValueError(f"{what}: {name} is constant, so it can explain nothing. Leave it out.")
-        if level > _FAR * spread:
+        if nearest > _FAR * spread:
             warnings.warn(
-                f"{what}: {name} lies {level / spread:.1f} standard deviations from 0, which stands for silence before "
-                "each sound, so every sound starts with a step. Subtract its value in silence, or its mean.",
+                f"{what}: {name} is nowhere nearer to 0 than {nearest / spread:.1f} standard deviations, and 0 stands "
+                "for silence before each sound: every sound starts with a step. Subtract its value in silence, or its "
+                "mean.",
                 stacklevel=4,
             )
 
