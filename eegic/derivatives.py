@@ -89,7 +89,7 @@ def to_bids_derivative(
     >>> from tempfile import TemporaryDirectory
     >>> study = ei.datasets.simulate_study(1, 4, duration=8, n_channels=8, progress=False, rng=0)
     >>> result = ei.cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.3,
-    ...                               alphas=[0.1], n_null=19, rng=0)
+    ...                               alphas=[0.1], n_null=23, rng=0)
     >>> with TemporaryDirectory() as root:
     ...     written = to_bids_derivative(result, root, task="listening")
     ...     print(written.relative_to(root).as_posix())

@@ -236,7 +236,7 @@ class Tracking:
         >>> import eegic as ei
         >>> study = ei.datasets.simulate_study(1, 4, duration=8, n_channels=8, progress=False, rng=0)
         >>> result = ei.cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.3,
-        ...                               alphas=[0.1], n_null=19, rng=0)
+        ...                               alphas=[0.1], n_null=23, rng=0)
         >>> evoked = result.to_evoked("corrected")
         >>> figure = evoked.plot_topomap(times=0, scalings=1, units="Δr", time_format="", show=False)
         """
