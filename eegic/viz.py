@@ -462,6 +462,11 @@ def _sparse(times: np.ndarray, values: np.ndarray) -> bool:
 
 def _axes(axes: Axes | None, size: tuple[float, float]) -> Any:
     if axes is not None:
+        if not hasattr(axes, "plot"):
+            raise TypeError(
+                f"axes: expected a matplotlib Axes, got {type(axes).__name__}. Leave it out, or pass one: "
+                "plt.subplots()[1]."
+            )
         return axes
     import matplotlib.pyplot as plt
 

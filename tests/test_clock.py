@@ -25,7 +25,9 @@ from eegic import (
     read_participant,
     trf,
 )
+from eegic.eeg.clock import jump
 from eegic.eeg.matching import lags_near
+from eegic.eeg.triggers import Onsets
 
 TRUTH = Clock(rate=200e-6, offset=0.037)
 
@@ -142,7 +144,9 @@ class TestTheIssue:
         assert [float(number) for number in done.groups()] == [round(clock.ppm, 2), round(1000 * clock.offset, 2)]
         assert check_clock(person, clock) == 0
         assert abs(session.peak_is_off_by(person)) <= 1
-        with pytest.raises(ValueError, match="sub-01: corrected by this clock already"):
+        with pytest.raises(
+            ValueError, match=r"sub-01: corrected already, by \+2\d\d.*Start from the recording as made"
+        ):
             correct_clock(person, clock, offset=0)
 
     def test_one_long_trial_is_refused_until_corrected(self, session, heard):
@@ -164,6 +168,17 @@ class TestClock:
     def test_what_is_no_clock(self, changes):
         with pytest.raises(ValueError, match=r"rate: the clocks would differ by 2e\+04 ppm|expected a finite number"):
             Clock(**changes)
+
+    def test_times_are_numbers(self):
+        with pytest.raises(TypeError, match="duration: expected a number of seconds, got '5'"):
+            TRUTH.drift("5")
+        for times in ("a", None, [True]):
+            with pytest.raises(TypeError, match="sound_times: expected seconds, got"):
+                TRUTH.recording(times)
+            with pytest.raises(TypeError, match="recording_times: expected seconds, got"):
+                TRUTH.sound(times)
+        with pytest.raises(ValueError, match="A rate is a fraction: 200 ppm is 200e-6"):
+            Clock(200)
 
     def test_rates_that_are_nearly_equal(self):
         clock = clock_from_rates(recorded=99.9, assumed=100.0)
@@ -206,6 +221,47 @@ class TestTriggers:
         assert (clock.outliers, clock.n) == ((3, 17, 29), 27)
         assert clock.ppm == pytest.approx(200, abs=5)
         assert "3 left out" in repr(clock)
+
+    @pytest.mark.parametrize(
+        ("lost", "what"), [(0.02, "lost 20 ms"), (0.3, "lost 300 ms"), (-0.05, "gained 50 ms, or")]
+    )
+    def test_lost_samples_are_no_drift(self, lost, what, rng):
+        sound = np.arange(0, 600, 30.0)
+        times = 5 + 1.0002 * sound + 0.0005 * rng.standard_normal(20) - lost * (sound > 300)
+        what = what.replace("300", r"(299|300)").replace("20 ms", r"(19|20|21) ms").replace("50", "(49|50|51)")
+        with pytest.raises(
+            ValueError,
+            match=f"sub-01 seems to have {what}.* between 305 and 33[45] s: a line does not fit. Cut the reco",
+        ):
+            clock_from_triggers(sound, times, name="sub-01")
+
+    def test_honest_triggers_do_not_jump(self):
+        """Jitter, whole samples at 64 Hz, a quartz that warms up, a bend, and an outlier are no jumps."""
+        rng = np.random.default_rng(0)
+        alarms = 0
+        for n in (5, 8, 12, 20, 60):
+            for _ in range(60):
+                sound = np.sort(rng.uniform(0, 1200, n))
+                line = 5 + 1.00005 * sound
+                late = np.arange(n) == rng.integers(n)
+                alarms += sum(
+                    bool(jump(sound, times))
+                    for times in (
+                        line + 0.02 * rng.standard_normal(n),
+                        np.round((5 + (1 + 1e-5) * sound) * 64) / 64,
+                        line + 0.02 * np.exp(-sound / 300) + 0.0003 * rng.standard_normal(n),
+                        line + 0.1 * (sound / 1200) ** 2 + 0.0003 * rng.standard_normal(n),
+                        line + 0.001 * rng.standard_normal(n) + 0.1 * late,
+                    )
+                )
+        assert alarms < 0.01 * 5 * 60 * 5
+
+    def test_what_find_onsets_returns_is_welcome(self):
+        sound = np.arange(0, 300, 30.0)
+        times = 12.5 + 1.0002 * sound
+        onsets = Onsets(times, tuple("abcdefghij"))
+        assert clock_from_triggers(sound, onsets).rate == clock_from_triggers(sound, times).rate
+        np.testing.assert_array_equal(TRUTH.sound(onsets), TRUTH.sound(times))
 
     def test_two_pairs_give_a_clock_without_an_interval(self):
         clock = clock_from_triggers([0, 100.0], [0.5, 100.52])
@@ -306,7 +362,10 @@ class TestSound:
                 lambda x, rng: rng.standard_normal(len(x)),
                 r"resembles the sound in \d of \d+ windows \(r >= 0.3; median",
             ),
-            (lambda x, rng: x + 30 * x.std() * rng.standard_normal(len(x)), "and loud enough"),
+            (
+                lambda x, rng: x + 30 * x.std() * rng.standard_normal(len(x)),
+                "Then give a longer stretch, less noise, or the channel at about 2.5 times its",
+            ),
             (
                 lambda x, rng: np.full(len(x), 1e-3),
                 r"the recorded channel holds no sound \(nothing above 20 Hz\)",
@@ -352,6 +411,28 @@ class TestSound:
             clock_from_audio(x, 2048.0, audio, window=20)
         with pytest.raises(ValueError, match=r"expected an array \(n_times,\), got shape \(1, 81920\)"):
             clock_from_audio(x[None], 2048.0, audio)
+        with pytest.raises(TypeError, match=r"channel: .* got RawArray. .*: `raw.get_data\('AUD'\)\[0\]`"):
+            clock_from_audio(recording(), 2048.0, audio)
+        for min_r in (-0.1, 2):
+            with pytest.raises(ValueError, match="min_r: expected a correlation between 0 and 1, got"):
+                clock_from_audio(x, 2048.0, audio, min_r=min_r)
+
+    def test_a_larger_drift_than_was_asked_for(self):
+        audio = music(0)
+        channel = recorded(audio.mono(), 2048, 2048, TRUTH, 40.0)
+        with pytest.raises(ValueError, match=r"runs \+\d+ ppm against the sound, and max_ppm is 50. .*raise max_ppm"):
+            clock_from_audio(channel, 2048.0, audio, window=4.0, max_ppm=50)
+
+    @pytest.mark.parametrize(("at", "seconds"), [(30, 0.03), (45, 0.5), (15, 0.5)])
+    def test_lost_samples_are_no_drift(self, at, seconds):
+        audio = music(0, seconds=60.0)
+        channel = recorded(audio.mono(), 2048, 2048, TRUTH, 60.0)
+        lost = np.delete(channel, slice(at * 2048, round((at + seconds) * 2048)))
+        with pytest.raises(ValueError, match="piece-0: the recorded channel seems to have lost ") as error:
+            clock_from_audio(lost, 2048.0, audio, window=4.0)
+        size, before, after = map(int, re.search(r"lost (\d+) ms between (\d+) and (\d+) s", str(error.value)).groups())
+        assert size == pytest.approx(1000 * seconds, abs=5)
+        assert before - 4 <= at <= after + 4
 
 
 class TestCorrection:
@@ -381,10 +462,21 @@ class TestCorrection:
         assert np.isnan(later.trials[1].eeg[:5]).all()
         np.testing.assert_array_equal(np.flatnonzero(~later.trials[1].mask), np.arange(5))
         assert later.history == (
-            "clock corrected: +0.00 ppm, offset -78.12 to 156.25 ms",
+            "clock corrected: +0.00 ppm, offset 156.25 ms (of trials -78.12 to 156.25 ms)",
             "trial 0 (a): 10.00 samples cut off before the sound, 6390 of 6400 left",
             "trial 1 (b): 5 samples lack at the start of the sound, 6405 of 6400 left",
         )
+
+    def test_artefacts_under_masks_stay_there(self):
+        clean, mask = 1e-5 * np.random.default_rng(0).standard_normal((6400, 2)), np.ones(6400, bool)
+        mask[3000:3128] = False
+        spoilt = clean + 0.01 * ~mask[:, None]
+        one, other = (
+            correct_clock(Participant.from_arrays([eeg], ["a"], 64.0, masks=[mask]), Clock(200e-6)).trials[0]
+            for eeg in (clean, spoilt)
+        )
+        np.testing.assert_array_equal(one.mask, other.mask)
+        np.testing.assert_array_equal(one.eeg[one.mask], other.eeg[one.mask])
 
     def test_masks_and_gaps_go_along(self):
         rng = np.random.default_rng(0)
@@ -413,12 +505,14 @@ class TestCorrection:
         assert longer.history[1] == "trial 0 (a): 6407 of 6401 left"
         assert not longer.trials[0].eeg.flags.writeable
 
-    def test_twice_is_once_too_often(self):
+    @pytest.mark.parametrize("second", [TRUTH, Clock(-50e-6), Clock(200e-6, 5.0)])
+    def test_twice_is_once_too_often(self, second):
         once = correct_clock(person(), TRUTH, offset=0)
         with pytest.raises(
-            ValueError, match="sub-01: corrected by this clock already. Start from it as it was recorded"
+            ValueError,
+            match=r"sub-01: corrected already, by \+200.00 ppm, offset 37.00 ms \(of trials 0.00 ms\). Start from the",
         ):
-            correct_clock(once, TRUTH, offset=0)
+            correct_clock(once, second, offset=0)
 
     def test_an_offset_must_be_meant(self):
         message = (
@@ -430,9 +524,13 @@ class TestCorrection:
         with pytest.raises(ValueError, match=r"sub-01: offset: expected one number of seconds, or 1, got \[0, 0\]"):
             correct_clock(person(), TRUTH, offset=[0, 0])
         with pytest.raises(
-            ValueError, match=r"sub-01, trial 0 \(a\): none of its 6400 samples is left with an offset of"
+            ValueError, match=r"sub-01, trial 0 \(a\): an offset of 1234.5 s is more than half of its 100.0 s"
         ):
             correct_clock(person(), Clock(offset=1234.5), offset=1234.5)
+        with pytest.raises(ValueError, match="an offset of -40 s is more than half of its 10.0 s. It counts seconds"):
+            correct_clock(person(n_times=640), Clock(), offset=-40)
+        with pytest.raises(TypeError, match="sub-01: offset: expected seconds, got True. Write offset=clock.offset"):
+            correct_clock(person(), TRUTH, offset=True)
 
     def test_a_vague_rate_warns_at_the_call(self):
         vague = replace(TRUTH, offset=0.0, interval_ppm=(0.0, 400.0))
@@ -441,14 +539,24 @@ class TestCorrection:
         ) as w:
             correct_clock(person(), vague)
         assert w[0].filename == __file__
+        with pytest.warns(UserWarning, match="sub-01: the rate rests on two pairs of times, which do not tell") as w:
+            correct_clock(person(), clock_from_triggers([0, 5.0], [0, 5.001]))
+        assert w[0].filename == __file__
 
     def test_wrong_types(self):
         with pytest.raises(TypeError, match="clock: expected a Clock, got float"):
             correct_clock(person(), 200e-6)
-        with pytest.raises(
-            TypeError, match="recording: expected Participant or BaseRaw, got list. `read_participant` makes"
+        for what, remedy in (
+            ([1, 2], "Correct recordings one by one, each with its own clock"),
+            (mne.EpochsArray(np.zeros((1, 1, 9)), mne.create_info(1, 64.0), verbose="error"), "continuous recording"),
+            (person().trials[0], "`read_participant` makes"),
         ):
-            correct_clock([1, 2], TRUTH)
+            with pytest.raises(TypeError, match=f"recording: expected Participant or BaseRaw, got .*{remedy}"):
+                correct_clock(what, TRUTH)
+
+
+EXTRAS = [{"file": "a.wav"}, {}, {}]
+MOVE = slice(7680, 8704)  # samples of BAD_move
 
 
 class TestContinuous:
@@ -463,20 +571,23 @@ class TestContinuous:
         info["bads"] = ["Cz"]
         raw = mne.io.RawArray(np.vstack([data, codes]), info, first_samp=1000, verbose="error")
         raw.set_meas_date(request.param)
-        notes = mne.Annotations([2.0, 30.0, 79.5], [0.5, 4.0, 0.5], ["early", "BAD_move", "late"])
+        notes = mne.Annotations([5.5, 30.0, 79.5], [0.5, 4.0, 0.5], ["early", "BAD_move", "late"], extras=EXTRAS)
         return raw.set_annotations(notes + mne.Annotations([], [], []))
 
     def test_everything_moves_to_the_clock_of_the_sound(self, raw):
         clock = Clock(500e-6, 5.0)
         mended = correct_clock(raw, clock)
         truth = 1e-5 * np.sin(2 * np.pi * np.array([[3.0], [11.0], [40.0]]) * clock.recording(mended.times))
-        np.testing.assert_allclose(mended.get_data()[:3, :-40], truth[:, :-40], atol=1e-9)
+        away = np.abs(mended.times - clock.sound(32.0)) > 2.2  # from what is bridged
+        away[-40:] = False
+        np.testing.assert_allclose(mended.get_data()[:3, away], truth[:, away], atol=1e-9)
         events = mne.find_events(mended, verbose="error")
         assert events[0, 2] == 7
         assert events[0, 0] / 256 == pytest.approx(clock.sound(10.0), abs=1 / 256)
         assert set(np.unique(mended.get_data("stim"))) == {0, 7}
         onset = dict(zip(mended.annotations.description, mended.annotations.onset, strict=True))
         assert onset["BAD_move"] == pytest.approx(clock.sound(30.0), abs=1e-4)
+        assert [dict(extra) for extra in mended.annotations.extras] == EXTRAS
         assert (mended.info["bads"], mended.ch_names, mended.info["sfreq"]) == (["Cz"], raw.ch_names, 256.0)
         assert mended.info["description"] == "clock corrected: +500.00 ppm, offset 5000.00 ms"
 
@@ -492,10 +603,70 @@ class TestContinuous:
                 correct_clock(raw, Clock(offset=offset))
         with pytest.raises(ValueError, match="offset: a continuous recording is moved by the clock's own"):
             correct_clock(raw, TRUTH, offset=0.0)
-        with pytest.raises(ValueError, match="The recording was corrected by this clock already"):
-            correct_clock(correct_clock(raw, TRUTH), TRUTH)
-        later = Clock(offset=-0.02).since(10.0)
-        assert correct_clock(raw, later).times[-1] == pytest.approx(80 - 9.98, abs=2 / 256)
+        for clock in (TRUTH, Clock(-50e-6, 0.5)):
+            with pytest.raises(ValueError, match=r"The recording: corrected already, by \+200.00 ppm, offset 37.00 ms"):
+                correct_clock(correct_clock(raw, TRUTH), clock)
+
+    def test_a_zero_before_the_recording(self, raw):
+        mended = correct_clock(raw, Clock(offset=-0.4 / 256))  # by rounding: less than half a sample
+        assert mended.n_times == raw.n_times
+        with pytest.warns(UserWarning, match=r"1 annotations end before the zero .* at 9.980 s, .*: 'early'") as caught:
+            later = correct_clock(raw, Clock(offset=-0.02).since(10.0))
+        assert caught[0].filename == __file__
+        assert later.times[-1] == pytest.approx(80 - 9.98, abs=2 / 256)
+        assert list(later.annotations.description) == ["BAD_move", "late"]
+
+    def test_artefacts_stay_where_they_are_annotated(self, raw):
+        spoilt = raw.copy()
+        spoilt._data[:3, MOVE] += 0.01
+        spoilt._data[0, 2000:2010] = np.nan
+        clean, mended = (correct_clock(each, Clock(500e-6, 1.0)) for each in (raw, spoilt))
+        change = np.abs(mended.get_data() - clean.get_data())
+        move = np.abs(mended.times + 1 - 32) < 2.1
+        assert change[:2, ~move][np.isfinite(change[:2, ~move])].max() < 1e-7  # beside NaN, what is bridged differs
+        assert change[1, ~move].max() == 0
+        assert change[2, move].max() > 0.009  # recorded sound is not EEG
+        assert 8 <= np.isnan(mended.get_data()[0]).sum() <= 24 and np.isfinite(mended.get_data()[1:]).all()
+
+    def test_lines_over_long_artefacts_do_not_depend_on_pieces(self):
+        rng = np.random.default_rng(0)
+        x, n = 1e-5 * rng.standard_normal(60000), 60000
+        results = []
+        for height in (0, 0.01):
+            raw = mne.io.RawArray(
+                (x + height * ((np.arange(n) > 5000) & (np.arange(n) < 45000)))[None],
+                mne.create_info(1, 256.0, "eeg"),
+                verbose="error",
+            )
+            raw.set_annotations(mne.Annotations([5000 / 256], [40000 / 256], ["BAD_break"]))
+            results.append(read_participant(correct_clock(raw, Clock(200e-6)), [(0, "a")], 230.0))
+        assert np.array_equal(*(person.masks[0] for person in results))
+        used = results[0].masks[0]
+        assert used.mean() == pytest.approx(1 - 40000 / (230 * 256), abs=0.001)
+        np.testing.assert_array_equal(*(person.trials[0].eeg[used] for person in results))
+
+    def test_lines_over_short_artefacts_do_not_depend_on_pieces(self):
+        n, clock = 40000, Clock(200e-6)
+        x = 1e-5 * np.random.default_rng(0).standard_normal(n) + 1e-6 * np.arange(n)  # drift
+        raw = mne.io.RawArray(x[None], mne.create_info(1, 256.0, "eeg"), verbose="error")
+        raw.set_annotations(mne.Annotations([16395 / 256], [100 / 256], ["BAD_jump"]))  # a piece ends there
+        whole, part = correct_clock(raw, clock).get_data(), correct_clock(raw, clock.since(10.0)).get_data()
+        np.testing.assert_allclose(whole[:, 2560 + 40 : n - 50], part[:, 40 : n - 50 - 2560], atol=1e-12)
+
+    def test_a_stretch_that_begins_before_the_zero_is_cut(self, raw):
+        note = correct_clock(raw, Clock(offset=5.75)).annotations[0]
+        assert (note["description"], note["onset"], note["duration"]) == ("early", 0.0, pytest.approx(0.25))
+
+    def test_a_vague_clock_warns_at_the_call(self, raw):
+        vague = replace(Clock(), interval_ppm=(-300.0, 300.0))
+        with pytest.warns(UserWarning, match=r"±12.0 ms at the ends of a recording of 80.0 s") as caught:
+            correct_clock(raw, vague)
+        assert caught[0].filename == __file__
+
+    def test_the_listener_keeps_the_name_of_the_file(self, raw, tmp_path):
+        raw.save(path := tmp_path / "sub-07_raw.fif", verbose="error")
+        read = mne.io.read_raw_fif(path, verbose="error")
+        assert read_participant(correct_clock(read, TRUTH), [(0, "a")], 60.0).name == "sub-07"
 
 
 class TestCheck:
@@ -537,8 +708,46 @@ class TestCheck:
         else:
             assert check_clock(listener, clock) < 0.001
 
-    def test_corrected_is_good(self):
-        assert check_clock(correct_clock(person(), TRUTH, offset=0.037), TRUTH) == 0
+    @pytest.mark.parametrize("offset", [0.037, 0.0])
+    def test_corrected_is_good(self, offset):
+        assert check_clock(correct_clock(person(), TRUTH, offset=offset), TRUTH) == 0
+
+    @pytest.mark.parametrize("continuous", [True, False])
+    def test_corrected_by_another_clock_leaves_the_difference(self, continuous):
+        if continuous:
+            corrected = read_participant(correct_clock(recording(), TRUTH), [(0, "a")], 99.0, name="sub-01")
+        else:
+            corrected = correct_clock(person(n_times=99 * 64), TRUTH, offset=0.0)
+        assert check_clock(corrected, Clock(220e-6, 0.038)) == pytest.approx(0.001 + 20e-6 * 99, rel=1e-2)
+        with pytest.raises(
+            ValueError,
+            match=r"apart by 4999.0 ms: 4999.0 ms at .* corrected by another clock \(\+200.00 ppm, offset 37.00 ms\)",
+        ):
+            check_clock(corrected, Clock(200e-6, 5.037))
+        with pytest.warns(UserWarning, match="come apart by 6.0 ms.*Start from the recording as made"):
+            check_clock(corrected, Clock(200e-6, 0.043))
+
+    def test_every_recording_counts(self):
+        other = Clock(-100e-6, 0.5)
+        both = {
+            "one of two": (correct_clock(recording(), TRUTH), recording()),
+            "each by its own": (correct_clock(recording(), TRUTH), correct_clock(recording(), other)),
+        }
+        for raws in both.values():
+            mixed = read_participant(raws, [(0.0, "a"), (0.0, "b")], 90.0, name="sub-01")
+            for clock in (TRUTH, other):
+                with pytest.raises(ValueError, match=r"not corrected by one clock \(recording 0: \+200.00 ppm.*; reco"):
+                    check_clock(mixed, clock)
+            with pytest.raises(ValueError, match="sub-01: corrected already"):
+                correct_clock(mixed, TRUTH, offset=0.0)
+        alike = read_participant([correct_clock(recording(), TRUTH) for _ in "ab"], ["a", "b"], 90.0, name="sub-01")
+        assert check_clock(alike, TRUTH) == 0
+
+
+def recording(seconds=100):
+    rng = np.random.default_rng(0)
+    info = mne.create_info(2, 64.0, "eeg")
+    return mne.io.RawArray(1e-5 * rng.standard_normal((2, 64 * seconds)), info, verbose="error")
 
 
 @pytest.fixture(scope="module")
@@ -562,6 +771,12 @@ class TestOffsets:
         assert found.plausible is plausible
         assert ("not within 50 to 250 ms" in found.verdict) is not plausible
         assert np.median(found.peaks) == pytest.approx(found.peak, abs=2 / 64)
+
+    def test_a_peak_at_the_last_lag_says_nothing(self, study):
+        found = offset_profile(study.participants[0], study.envelopes, tmin=-0.1, tmax=0.06, expected=(0.02, 0.06))
+        assert found.peak == found.lags[-1]
+        assert not found.plausible
+        assert "at the edge of the lags looked at: the peak may lie beyond. Look at more (tmin, tmax)" in found.verdict
 
     def test_the_profile_is_the_correlation_at_each_lag(self, study):
         listener = study.participants[0]
@@ -637,6 +852,9 @@ class TestOffsets:
         slow = FeatureSeries(np.ones(640), np.arange(640) / 32, "envelope")
         with pytest.raises(ValueError, match=f"'{name}'.*: 32 values per second, the EEG has 64 in even steps"):
             offset_profile(listener, {**envelopes, name: slow})
+        short = FeatureSeries(envelopes[name].values[:192], envelopes[name].times[:192], "envelope")
+        with pytest.raises(ValueError, match=r"the envelope lasts 3.00 s, the EEG 20.00 s. Is it another sound\?"):
+            offset_profile(listener, {**envelopes, name: short})
         with pytest.raises(ValueError, match="expected: two ascending lags between -0.5 and 0.5 s"):
             offset_profile(listener, envelopes, expected=(0.2, 0.6))
         with pytest.raises(ValueError, match="n_null: expected at least 19, got 5"):

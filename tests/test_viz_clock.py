@@ -56,3 +56,9 @@ def test_what_is_no_profile():
         TypeError, match="plot_alignment_qc: expected Offsets, as `offset_profile` gives them, got dict"
     ):
         plot_alignment_qc({})
+
+
+def test_axes_must_be_axes():
+    for wrong in (plt.subplots(1, 2)[1], "upper"):
+        with pytest.raises(TypeError, match="axes: expected a matplotlib Axes, got .*plt.subplots"):
+            plot_alignment_qc(offsets(0.125), axes=wrong)

@@ -140,7 +140,9 @@ for axis, person in zip(axes, (late, mended), strict=True):
 # What the figures do not prove
 # -----------------------------
 # A straight line through three minutes does not prove that the clocks keep their rates: a quartz that warms up bends
-# it, which the residuals of a longer session would show. A peak at a plausible lag does not prove that the offset is
-# zero: 50 ms too many or too few may look as plausible, and music with a steady beat looks plausible a beat later as
-# well. And a channel that records the output of the sound card knows nothing of the way from there to the ear: earphone
-# tubes and loudspeakers add their milliseconds, which a microphone at the ear would see.
+# it, which the residuals of a longer session would show. Samples that the amplifier lost make the line jump; 10 ms or
+# more are refused, fewer pass, and so do those lost near the ends, where too few triggers tell. A peak at a plausible
+# lag does not prove that the offset is zero: 50 ms too many or too few may look as plausible, and music with a steady
+# beat looks plausible a beat later as well. And a channel that records the output of the sound card knows nothing of
+# the way from there to the ear: earphone tubes and loudspeakers add their milliseconds, which a microphone at the ear
+# would see.

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from eegic import _checks
+from eegic.eeg.triggers import Onsets
 
 _MOST = 0.01  # difference of rates; quartz stays below 0.001, so beyond this something else is wrong
 _CHANCE = 0.001  # that a recording loses a pair as an outlier which is none
 _SCATTER = 0.05  # seconds; triggers that belong to their sounds come closer
 _TIGHTEST = 0.01  # seconds between samples at 100 Hz; what is nearer to the line may be due to them
+_JUMP = 1e-4  # chance that times without a jump seem to have one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,7 +61,8 @@ class Clock:
         if abs(_checks.finite("rate", self.rate, "seconds per second")) > _MOST:
             raise ValueError(
                 f"rate: the clocks would differ by {self.ppm:.3g} ppm; those of devices stay within {1e6 * _MOST:g}. "
-                "Are both times in seconds, and does each belong to its partner?"
+                "Are both times in seconds, and does each belong to its partner? A rate is a fraction: 200 ppm is "
+                "200e-6."
             )
 
     @property
@@ -76,19 +79,27 @@ class Clock:
 
     def drift(self, duration: float) -> float:
         """Seconds by which the clocks come apart while a sound lasts `duration` seconds."""
-        return self.rate * duration
+        return self.rate * _checks.finite("duration", duration, "seconds")
 
     def recording(self, sound_times: object) -> np.ndarray:
         """Seconds on the recording's clock at these times of the sound: where to cut."""
-        return self.offset + (1 + self.rate) * np.asarray(sound_times, dtype=float)
+        return self.offset + (1 + self.rate) * _seconds("sound_times", sound_times)
 
     def sound(self, recording_times: object) -> np.ndarray:
         """Seconds on the sound's clock at these times of the recording."""
-        return (np.asarray(recording_times, dtype=float) - self.offset) / (1 + self.rate)
+        return (_seconds("recording_times", recording_times) - self.offset) / (1 + self.rate)
 
     def since(self, sound_time: float) -> Clock:
         """Return the same clock for sound times that count from `sound_time` seconds."""
         return replace(self, offset=float(self.recording(_checks.finite("sound_time", sound_time, "seconds"))))
+
+
+def _seconds(name: str, times: object) -> np.ndarray:
+    """Times of any shape as an array; `Onsets` stand for theirs."""
+    given = _checks.array(name, times.seconds if isinstance(times, Onsets) else times, axes="of seconds")
+    if given.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected seconds, got {times!r} ({type(times).__name__}). Give numbers.")
+    return given.astype(float)
 
 
 def clock_from_rates(recorded: float, assumed: float) -> Clock:
@@ -116,7 +127,7 @@ def clock_from_triggers(sound_times: object, recording_times: object, *, name: s
     ----------
     sound_times : array_like, shape (n_pairs,)
         When each trigger was due on the sound's clock, in seconds: its sample in the stream of sound over the rate.
-    recording_times : array_like, shape (n_pairs,)
+    recording_times : array_like of shape (n_pairs,), or Onsets
         When it stands in the recording, in seconds from the first sample: what `find_onsets` returns, or
         ``(events[:, 0] - raw.first_samp) / sfreq`` for events of MNE.
     name : str
@@ -126,10 +137,16 @@ def clock_from_triggers(sound_times: object, recording_times: object, *, name: s
     -------
     Clock
         Least squares through all pairs but those that lie too far from a Theil-Sen line to belong to it (chance in a
-        thousand, given the robust SD); a warning names them.
+        thousand, given the robust SD, and more than 10 ms, for samples at 100 Hz are as far apart); a warning names
+        them.
 
     Notes
     -----
+    A recording that loses samples jumps against the sound, and a line through both parts is wrong for either. A jump of
+    more than 10 ms (or of what the times are rounded to) that explains the pairs better than a line that bends is
+    refused (F test, chance below one in ten thousand over all places); so it takes six pairs to see one, and some more
+    if they jitter.
+
     Triggers do not know how long the sound took from sound card to ear. An offset that all of them share stays in;
     `clock_from_audio` measures it, and `offset_profile` shows it.
 
@@ -140,8 +157,12 @@ def clock_from_triggers(sound_times: object, recording_times: object, *, name: s
     >>> round(clock.ppm, 3), round(clock.offset, 6)
     (200.0, 12.5)
     """
-    sound = _checks.real_array(f"{name}: sound_times", sound_times, 1, axes="(n_pairs,)")
-    recording = _checks.real_array(f"{name}: recording_times", recording_times, 1, axes="(n_pairs,)")
+    sound, recording = (
+        _checks.real_array(
+            f"{name}: {what}", times.seconds if isinstance(times, Onsets) else times, 1, axes="(n_pairs,)"
+        )
+        for what, times in (("sound_times", sound_times), ("recording_times", recording_times))
+    )
     if len(sound) != len(recording):
         raise ValueError(
             f"{name}: {len(sound)} times of the sound and {len(recording)} of the recording; each needs its partner. "
@@ -152,6 +173,9 @@ def clock_from_triggers(sound_times: object, recording_times: object, *, name: s
         raise ValueError(f"{name}: pair {np.argmin(finite)} is not finite. Leave out triggers that were not found.")
     if len(np.unique(sound)) < 2:
         raise ValueError(f"{name}: expected triggers at two or more different times, got {len(np.unique(sound))}.")
+    lost = jump(sound, recording)
+    if lost:
+        raise ValueError(f"{name} {lost} If a trigger is missing there, so that pairs shift, match them first.")
     try:
         clock = line_through(sound, recording, f"from {len(sound)} triggers")
     except ValueError as error:
@@ -203,3 +227,62 @@ def _allowed(jitter: float, n: int) -> float:
     from scipy.stats import t
 
     return max(float(t.ppf(1 - _CHANCE / (2 * n), n - 2)) * jitter, _TIGHTEST)
+
+
+def jump(sound: np.ndarray, recording: np.ndarray) -> str:
+    """When and by how much the recording jumps against the sound, in words; empty if a line, or a bend, does as well.
+
+    Pairs far from a line with a jump are left out, else a few outliers side by side would make one.
+    """
+    from scipy.stats import f
+
+    order = np.argsort(sound, kind="stable")
+    times, gap = sound[order], (recording - sound)[order]
+    least = max(_TIGHTEST, 1.25 * _step(recording))  # rounding makes steps of a sample where the clocks hardly drift
+    for last in (False, True):
+        n = len(times)
+        if n < 6 or times[0] == times[-1]:
+            return ""
+        first, size, left, rest = _likeliest_jump(times, gap)
+        near = np.abs(rest) <= _allowed(1.4826 * float(np.median(np.abs(rest))), n)
+        if last or near.all():
+            break
+        times, gap = times[near], gap[near]
+    ratio = (left @ left - rest @ rest) / max((rest @ rest) / (n - 4), 1e-18)
+    if abs(size) <= least or np.std(rest) > _SCATTER or (n - 5) * f.sf(ratio, 1, n - 4) > _JUMP:
+        return ""
+    return jumped(size, *(times + gap)[[first - 1, first]])
+
+
+def _likeliest_jump(times: np.ndarray, gap: np.ndarray) -> tuple[int, float, np.ndarray, np.ndarray]:
+    """First pair after it, size, and what a parabola leaves without and with it; three or more pairs on either side."""
+    n = len(times)
+    t = 2 * (times - times[0]) / (times[-1] - times[0]) - 1
+    smooth = np.linalg.qr(np.stack([np.ones(n), t, t**2], axis=1))[0]
+    left = gap - gap.mean()
+    left -= smooth @ (smooth.T @ left)
+    firsts = np.arange(3, n - 2)
+    sums, parts = (x[::-1].cumsum(axis=0)[::-1][firsts] for x in (left, smooth))  # over the pairs after each jump
+    lengths = n - firsts - (parts**2).sum(axis=1)  # squared, of what a parabola leaves of a step
+    lengths[(lengths < 1e-6) | (np.diff(times)[firsts - 1] <= 0)] = np.inf  # no time passes, or no step is left
+    k = int(np.argmax(sums**2 / lengths))
+    size = float(sums[k] / lengths[k])
+    step = np.arange(n) >= firsts[k]
+    return int(firsts[k]), size, left, left - size * (step - smooth @ (smooth.T @ step))
+
+
+def jumped(size: float, before: float, after: float) -> str:
+    """What is said of a recording in which time goes on `size` seconds later between two moments."""
+    what = f"lost {-1000 * size:.0f} ms" if size < 0 else f"gained {1000 * size:.0f} ms, or the sound paused,"
+    return (
+        f"seems to have {what} between {before:.0f} and {after:.0f} s: a line does not fit. Cut the recording there "
+        "and make a clock of each part."
+    )
+
+
+def _step(times: np.ndarray) -> float:
+    """Seconds between the whole samples that times stand at; 0 if they are finer than 128 Hz."""
+    rates = np.arange(1, 129)
+    samples = times[:, None] * rates
+    whole = (np.abs(samples - np.round(samples)) < 1e-4).all(axis=0)
+    return float(1 / rates[np.argmax(whole)]) if whole.any() else 0.0

@@ -208,7 +208,7 @@ def continuous(
     eeg[:, gaps & bad] = 0
     if masked.any():
         for channel in np.flatnonzero(~gaps):
-            _bridge(eeg[:, channel], masked)
+            bridge(eeg[:, channel], masked)
     for channel in np.flatnonzero(gaps & ~bad):
         here = lost[:, channel]
         infinite = bool(np.isinf(eeg[:, channel]).any())
@@ -219,11 +219,11 @@ def continuous(
                 f"{'infinite' if infinite else 'NaN'} samples, the first at sample {int(np.argmax(here))}. "
                 f"{remedy or 'M'}ark the channel as bad: bad_channels=[...]."
             )
-        _bridge(eeg[:, channel], here if (here | masked).all() else here | masked)
+        bridge(eeg[:, channel], here if (here | masked).all() else here | masked)
         mask &= ~here
     return eeg, mask, gaps & bad
 
 
-def _bridge(x: np.ndarray, here: np.ndarray) -> None:
+def bridge(x: np.ndarray, here: np.ndarray) -> None:
     """Draw straight lines across samples of one channel, in place."""
     x[here] = np.interp(np.flatnonzero(here), np.flatnonzero(~here), x[~here])

@@ -76,9 +76,13 @@ class Offsets:
         return float(stats.p_value(self.profile.max(), self.null.max(axis=1)))
 
     @property
+    def _at_the_edge(self) -> bool:
+        return bool(np.argmax(self.profile) in (0, len(self.lags) - 1))
+
+    @property
     def plausible(self) -> bool:
-        """True if a peak stands out from chance (p <= .05) and lies where one is expected."""
-        return self.p <= 0.05 and self.expected[0] <= self.peak <= self.expected[1]
+        """True if a peak stands out from chance (p <= .05) and lies where one is expected, not at the last lag."""
+        return self.p <= 0.05 and not self._at_the_edge and self.expected[0] <= self.peak <= self.expected[1]
 
     @property
     def verdict(self) -> str:
@@ -87,6 +91,11 @@ class Offsets:
             return f"No lag stands out from chance (p = {self.p:.2g}): nothing can be said about the offset."
         low, high = (1000 * lag for lag in self.expected)
         peak, rival = f"Strongest {_spoken(self.peak)} the sound (p = {self.p:.2g})", self.rival
+        if self._at_the_edge:
+            return (
+                f"{peak}, at the edge of the lags looked at: the peak may lie beyond. Look at more (tmin, tmax) before "
+                "anything is said about the offset."
+            )
         also = "" if rival is None else f" A regular sound: almost as strong {_spoken(rival)} it."
         if self.plausible:
             return f"{peak}, within {low:.0f} to {high:.0f} ms as expected.{also}"
@@ -207,6 +216,11 @@ def _profiles(
     from scipy.fft import irfft, next_fast_len, rfft
 
     n_times = min(len(eeg), len(courses[0]))
+    if n_times < 0.5 * len(eeg):
+        raise ValueError(
+            f"{where}: the envelope lasts {n_times / sfreq:.2f} s, the EEG {len(eeg) / sfreq:.2f} s. Is it another "
+            "sound? Compute the envelope of all of it, or cut the trial to its sound."
+        )
     eeg, mask = eeg[:n_times], mask[:n_times]
     if mask.sum() <= 2 * furthest:
         raise ValueError(
