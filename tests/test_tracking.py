@@ -410,6 +410,9 @@ def test_features_are_named_where_they_are_at_fault(rng):
     silent = {name: series(one.values * (name in "ab"), "ic") for name, one in added.items()}
     with pytest.raises(ValueError, match="Features ic are constant in a training set"):
         cortical_tracking(listener(rng, baseline, added), baseline, silent, **OPTIONS)
+    both = {name: [series(one.values, "known"), silent[name]] for name, one in added.items()}
+    with pytest.raises(ValueError, match="Features ic are constant in a training set"):
+        cortical_tracking(listener(rng, baseline, added), baseline, both, **OPTIONS)
 
 
 def test_a_feature_must_not_bear_the_name_of_a_map(rng):

@@ -41,6 +41,8 @@ class Design:
         Map from the columns to kernels; None is the identity.
     band : ndarray of int, shape (n_features,)
         The band each feature is penalised with.
+    numbers : sequence of int, shape (n_features,), optional
+        What messages call the features: by default their positions.
     """
 
     lags: range
@@ -48,6 +50,7 @@ class Design:
     feature: np.ndarray
     columns: np.ndarray | None
     band: np.ndarray
+    numbers: Sequence[int] | None = None
 
     @property
     def n_features(self) -> int:
@@ -65,7 +68,8 @@ class Design:
         rows = np.concatenate([np.arange(f * len(self.lags), (f + 1) * len(self.lags)) for f in features])
         columns = None if self.columns is None else self.columns[np.ix_(rows, at)]
         _, band = np.unique(self.band[features], return_inverse=True)
-        return Design(self.lags, self.sfreq, np.searchsorted(features, self.feature[at]), columns, band)
+        numbers = features if self.numbers is None else [self.numbers[f] for f in features]
+        return Design(self.lags, self.sfreq, np.searchsorted(features, self.feature[at]), columns, band, numbers)
 
     def project(self, moments: Moments, xp: Any) -> Moments:
         """Moments of the plain lagged design, in the columns of this one."""

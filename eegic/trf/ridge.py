@@ -138,6 +138,8 @@ class Ridge:
             still = per_feature <= whole.feature_floor()
             if bool(xp.any(still)):
                 constant = sorted({int(f) for f in xp.nonzero(still)[-1]})
+                if self.design.numbers is not None:
+                    constant = [self.design.numbers[f] for f in constant]
                 raise ValueError(
                     f"Inputs {constant} (features of x, or channels of y for a backward model) are constant in a "
                     "training set, so nothing can be said of them. Drop them, or use fewer folds."
