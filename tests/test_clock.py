@@ -26,6 +26,7 @@ from eegic import (
     trf,
 )
 from eegic.eeg.clock import jump
+from eegic.eeg.cutting import bad_samples
 from eegic.eeg.matching import lags_near
 from eegic.eeg.triggers import Onsets
 
@@ -234,6 +235,17 @@ class TestTriggers:
             match=f"sub-01 seems to have {what}.* between 305 and 33[45] s: a line does not fit. Cut the reco",
         ):
             clock_from_triggers(sound, times, name="sub-01")
+
+    @pytest.mark.parametrize("sfreq", [64, 200 / 3, 100, 128])
+    @pytest.mark.parametrize("latency", [0.0, -0.0033])
+    def test_triggers_rounded_to_coarse_samples_neither_jump_nor_lie_off(self, sfreq, latency):
+        """A sample is more than the 10 ms of `_TIGHTEST`; most gaps are equal, so that their scatter is 0."""
+        rng = np.random.default_rng(3)
+        for _ in range(40):
+            sound = np.arange(rng.integers(6, 60)) * float(rng.choice([10, 30]))
+            ppm = rng.choice([-200, -20, 0, 5, 20, 50])
+            recording = np.round((5 + sound * (1 + 1e-6 * ppm)) * sfreq) / sfreq + latency
+            assert not clock_from_triggers(sound, recording).outliers
 
     def test_honest_triggers_do_not_jump(self):
         """Jitter, whole samples at 64 Hz, a quartz that warms up, a bend, and an outlier are no jumps."""
@@ -587,7 +599,8 @@ class TestContinuous:
         assert set(np.unique(mended.get_data("stim"))) == {0, 7}
         onset = dict(zip(mended.annotations.description, mended.annotations.onset, strict=True))
         assert onset["BAD_move"] == pytest.approx(clock.sound(30.0), abs=1e-4)
-        assert [dict(extra) for extra in mended.annotations.extras] == EXTRAS
+        kept = mended.annotations.description != "BAD_interpolated"
+        assert [dict(extra) for extra in mended.annotations[kept].extras] == EXTRAS
         assert (mended.info["bads"], mended.ch_names, mended.info["sfreq"]) == (["Cz"], raw.ch_names, 256.0)
         assert mended.info["description"] == "clock corrected: +500.00 ppm, offset 5000.00 ms"
 
@@ -614,7 +627,19 @@ class TestContinuous:
             later = correct_clock(raw, Clock(offset=-0.02).since(10.0))
         assert caught[0].filename == __file__
         assert later.times[-1] == pytest.approx(80 - 9.98, abs=2 / 256)
-        assert list(later.annotations.description) == ["BAD_move", "late"]
+        assert set(later.annotations.description) == {"BAD_interpolated", "BAD_move", "late"}
+
+    def test_what_is_bridged_reaches_no_usable_sample_with_weight(self, raw):
+        """The annotation alone would leave the samples beside it, which are made of the line across it."""
+        many = np.arange(2.0, 78.0, 1.5)
+        raw.set_annotations(mne.Annotations(many, np.linspace(0, 0.4, len(many)), ["BAD"] * len(many)))
+        clock = Clock(200e-6, 0.5)
+        mended = correct_clock(raw, clock)
+        truth = 1e-5 * np.sin(2 * np.pi * np.array([[3.0], [11.0]]) * clock.recording(mended.times))
+        usable = ~bad_samples(mended, 0, mended.n_times)
+        usable[-40:] = False
+        wrong = np.abs(mended.get_data()[:2] - truth)[:, usable] / 1e-5
+        assert wrong.max() < 0.05 and usable.mean() > 0.7
 
     def test_artefacts_stay_where_they_are_annotated(self, raw):
         spoilt = raw.copy()
@@ -742,6 +767,15 @@ class TestCheck:
                 correct_clock(mixed, TRUTH, offset=0.0)
         alike = read_participant([correct_clock(recording(), TRUTH) for _ in "ab"], ["a", "b"], 90.0, name="sub-01")
         assert check_clock(alike, TRUTH) == 0
+
+    def test_the_name_of_a_sound_is_not_taken_for_a_recording(self):
+        """Notes on trials name their sounds, and come after what is said of the recordings."""
+        odd = "b: 3 s at 64 Hz, 4 EEG channels"
+        raws = [correct_clock(recording(), TRUTH) for _ in "ab"]
+        raws[1].set_annotations(mne.Annotations([10.0], [5.0], ["BAD"]))
+        person = read_participant(raws, ["a", odd], 90.0, name="sub-01")
+        assert any(odd in line for line in person.history)
+        assert check_clock(person, TRUTH) == 0
 
 
 def recording(seconds=100):

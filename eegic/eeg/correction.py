@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -62,11 +63,13 @@ def correct_clock(
     Notes
     -----
     Values between samples come from 64 neighbours through a Kaiser-windowed sinc (beta 8): up to 0.45 times the
-    sampling rate the error is below -75 dB, but for the last few samples of a trial, which is continued by its point
-    reflection. A value is masked if a masked sample enters with more than a twentieth of its weight. So that artefacts
-    do not spread, straight lines first replace what is masked, annotated ``BAD_...`` or NaN, as in `preprocess`; NaN is
-    NaN again afterwards. Stim channels take the nearest sample: find triggers before, and move them with
-    ``clock.sound``. Channels of type misc, such as recorded sound, keep what is annotated.
+    sampling rate the error is below -75 dB, but for some samples beside what is masked and at the end of a trial, which
+    is continued by its point reflection. So that artefacts do not spread, straight lines first replace what is masked,
+    annotated ``BAD_...`` or NaN, as in `preprocess`; NaN is NaN again afterwards. Values that such a sample enters with
+    more than a twentieth of its weight are masked, or, in a continuous recording, annotated ``BAD_interpolated``.
+
+    Stim channels take the nearest sample: find triggers before, and move them with ``clock.sound``. Channels of type
+    misc, such as recorded sound, keep what is annotated.
 
     Examples
     --------
@@ -220,7 +223,8 @@ def _corrected_recording(raw: mne.io.BaseRaw, clock: Clock) -> mne.io.BaseRaw:
             f"at {clock.offset:.3f} s. Count from a moment t of the sound inside: clock.since(t), and onsets - t."
         )
     positions = np.clip(clock.offset * sfreq + (1 + clock.rate) * np.arange(n_times), 0, last)
-    corrected = mne.io.RawArray(_moved(raw, positions), raw.info.copy(), verbose="error")
+    bad = bad_samples(raw, 0, raw.n_times)
+    corrected = mne.io.RawArray(_moved(raw, positions, bad), raw.info.copy(), verbose="error")
     described = [raw.info["description"]] if raw.info["description"] else []
     corrected.info["description"] = "; ".join([*described, _record(clock)])
     corrected.filenames = [file for file in raw.filenames if file and file.exists()][:1] or [None]  # names the listener
@@ -238,14 +242,18 @@ def _corrected_recording(raw: mne.io.BaseRaw, clock: Clock) -> mne.io.BaseRaw:
     moved = notes[kept]
     moved.onset, ends = np.maximum((onsets[kept], ends[kept]), 0)
     moved.duration = ends - moved.onset
-    return corrected.set_annotations(moved, verbose="error")
+    corrected.set_annotations(moved, verbose="error")
+    beside = touched(bad[:, None], positions)[:, 0] & ~bad_samples(corrected, 0, n_times)
+    edges = np.flatnonzero(np.diff(beside, prepend=False, append=False))
+    for first, stop in edges.reshape(-1, 2):
+        corrected.annotations.append(first / sfreq, (stop - 1 - first) / sfreq, "BAD_interpolated")
+    return corrected
 
 
-def _moved(raw: mne.io.BaseRaw, positions: np.ndarray) -> np.ndarray:
+def _moved(raw: mne.io.BaseRaw, positions: np.ndarray, bad: np.ndarray) -> np.ndarray:
     """Values of a recording between its samples, shape (n_channels, n_positions), read piece by piece."""
     kinds = np.array(raw.get_channel_types())
     codes, bridged = kinds == "stim", ~np.isin(kinds, ("stim", "misc"))
-    bad = bad_samples(raw, 0, raw.n_times)
     data = np.empty((len(kinds), len(positions)))
     for rows, samples, beyond, weights in weight_blocks(raw.n_times, positions):
         first, stop = max(0, samples.start - _AROUND), min(raw.n_times, samples.stop + _AROUND)
@@ -279,7 +287,8 @@ def _record(clock: Clock, offsets: np.ndarray | None = None) -> str:
 def _done_to(participant: Participant) -> list[str]:
     """What a participant was corrected by, or each of their recordings; empty texts where they were not."""
     trials = [line for line in participant.history if line.startswith(_MARK)]
-    recordings = [line for line in participant.history if _MARK in line or _RECORDING.search(line)]
+    rest = dropwhile(lambda line: not _RECORDING.search(line), participant.history)
+    recordings = list(takewhile(_RECORDING.search, rest))  # one after the other, before what was done to them
     return trials or [line[line.index(_MARK) :] if _MARK in line else "" for line in recordings]
 
 
