@@ -30,7 +30,7 @@ pairs = ei.pair_features(study.participants[0], baseline, study.surprisal)
 data = (list(pairs.baseline), list(pairs.added), list(pairs.eeg), pairs.sfreq)
 options = {
     "tmin": 0.0,
-    "tmax": 0.4,
+    "tmax": 0.3,
     "alphas": (0.01, 1.0),
     "n_folds": 4,
     "n_null": 19,
@@ -47,10 +47,10 @@ print(pairs)
 # test calls one in twenty of them significant. The default, which exchanges what the baseline does *not* explain,
 # does. Exchanging the whole feature breaks its correlation with the onsets, and should not be trusted here.
 
-checks = {"residual exchanged (default)": trf.false_positives(*data, **options, n_checks=60)}
+checks = {"residual exchanged (default)": trf.false_positives(*data, **options, n_checks=50)}
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of what this figure shows
-    checks["whole feature exchanged"] = trf.false_positives(*data, **options, n_checks=60, conditional=False)
+    checks["whole feature exchanged"] = trf.false_positives(*data, **options, n_checks=50, conditional=False)
 
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
 for k, (name, check) in enumerate(checks.items()):
@@ -67,7 +67,7 @@ for k, (name, check) in enumerate(checks.items()):
         capsize=4,
     )
 axes[0].plot([0, 1], [0, 1], color="0.6", linewidth=0.8, label="as it should be")
-axes[0].set(xlabel="p", ylabel="Share of features with such a p or less", title="60 features without effect")
+axes[0].set(xlabel="p", ylabel="Share of features with such a p or less", title="50 features without effect")
 axes[0].legend(frameon=False, fontsize="small")
 axes[1].axvline(5, color="0.6", linewidth=0.8)
 axes[1].set(
@@ -113,7 +113,7 @@ for n, share in zip(found.n_trials, found.detectable(), strict=True):
 # %%
 # What the figures do not prove
 # -----------------------------
-# Sixty features tell 5 % from 18 %, not from 8 %; take four hundred for your own data, and surrogates as many as in
+# Fifty features tell 5 % from 20 %, not from 10 %; take four hundred for your own data, and surrogates as many as in
 # the analysis. The features without effect are made from yours: if EEG answers to something that goes along with
 # surprisal and stands in neither feature, no exchange shows it. The injected response is the same on every channel
 # and from sound to sound, with one shape; effects in few channels are harder to find. And power for data that you do
