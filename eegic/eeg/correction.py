@@ -91,31 +91,10 @@ def correct_clock(
         at = f"at the ends of a recording of {seconds:.1f} s"
         _warn_if_vague("The recording", clock, 0.5 * seconds, at, recording.info["sfreq"])
         return corrected
-    _refuse_twice(recording.name, [line for line in _done_to(recording) if line])
-    offsets = _starts(recording, clock, offset)
-    for number, trial in enumerate(recording.trials):
-        seconds = trial.n_times / recording.sfreq
-        if abs(offsets[number]) > 0.5 * seconds:
-            raise ValueError(
-                f"{recording.name}, trial {number} ({trial.stimulus}): an offset of {offsets[number]:g} s is more than "
-                f"half of its {seconds:.1f} s. It counts seconds (not milliseconds) from the start of the trial to "
-                "that of its sound, and is 0 if trials were cut at clock.recording(onsets)."
-            )
+    person = _corrected_participant(recording, clock, offset)
     longest = max(trial.n_times for trial in recording.trials) / recording.sfreq
     _warn_if_vague(recording.name, clock, longest, f"over a trial of {longest:.1f} s", recording.sfreq)
-    history, trials = [*recording.history, _record(clock, offsets)], []
-    good = ~np.isin(recording.ch_names, recording.bads)
-    for number, (trial, start) in enumerate(zip(recording.trials, offsets, strict=True)):
-        where = f"trial {number} ({trial.stimulus})"
-        before = start * recording.sfreq
-        corrected, lacking = _corrected_trial(trial, clock, before, good)
-        trials.append(corrected)
-        changes = [f"{before:.2f} samples cut off before the sound"] if start > 0 else []
-        changes += [f"{lacking} samples lack at the start of the sound"] if lacking else []
-        if changes or corrected.n_times != trial.n_times:
-            changes += [f"{corrected.n_times} of {trial.n_times} left"]
-            history.append(f"{where}: {', '.join(changes)}")
-    return replace(recording, trials=tuple(trials), history=tuple(history))
+    return person
 
 
 def check_clock(
@@ -180,6 +159,34 @@ def check_clock(
     if apart[worst] > _WARN:
         warnings.warn(f"{text}. {remedy or f'{call} mends it.'}", stacklevel=2)
     return float(apart[worst])
+
+
+def _corrected_participant(
+    participant: Participant, clock: Clock, offset: float | Sequence[float] | None
+) -> Participant:
+    _refuse_twice(participant.name, [line for line in _done_to(participant) if line])
+    offsets = _starts(participant, clock, offset)
+    for number, trial in enumerate(participant.trials):
+        seconds = trial.n_times / participant.sfreq
+        if abs(offsets[number]) > 0.5 * seconds:
+            raise ValueError(
+                f"{participant.name}, trial {number} ({trial.stimulus}): an offset of {offsets[number]:g} s is more "
+                f"than half of its {seconds:.1f} s. It counts seconds (not milliseconds) from the start of the trial "
+                "to that of its sound, and is 0 if trials were cut at clock.recording(onsets)."
+            )
+    history, trials = [*participant.history, _record(clock, offsets)], []
+    good = ~np.isin(participant.ch_names, participant.bads)
+    for number, (trial, start) in enumerate(zip(participant.trials, offsets, strict=True)):
+        where = f"trial {number} ({trial.stimulus})"
+        before = start * participant.sfreq
+        corrected, lacking = _corrected_trial(trial, clock, before, good)
+        trials.append(corrected)
+        changes = [f"{before:.2f} samples cut off before the sound"] if start > 0 else []
+        changes += [f"{lacking} samples lack at the start of the sound"] if lacking else []
+        if changes or corrected.n_times != trial.n_times:
+            changes += [f"{corrected.n_times} of {trial.n_times} left"]
+            history.append(f"{where}: {', '.join(changes)}")
+    return replace(participant, trials=tuple(trials), history=tuple(history))
 
 
 def _corrected_trial(trial: Trial, clock: Clock, before: float, good: np.ndarray) -> tuple[Trial, int]:

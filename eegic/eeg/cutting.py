@@ -89,35 +89,13 @@ def cut(
         if stimulus not in durations:
             raise ValueError(f"{where}: no duration is given for this sound. Add it to `durations`.")
         wanted = round(_checks.positive(f"durations[{stimulus!r}]", durations[stimulus], "seconds") * sfreq)
-        first = round(onset * sfreq) if np.isfinite(onset) else -1
-        stop = min(first + wanted, raw.n_times)
-        if not 0 <= first < raw.n_times:
-            raise ValueError(
-                f"{where}: starts at {onset:.3f} s, outside the recording of {raw.n_times / sfreq:.3f} s. Onsets are "
-                "seconds from its first sample: subtract `raw.first_time` from those of annotations and events."
-            )
-        if first + wanted - stop > slack:
-            raise ValueError(
-                f"{where}: starts at {onset:.3f} s and lasts {wanted / sfreq:.3f} s, but the recording ends "
-                f"{(first + wanted - stop) / sfreq:.3f} s before it does. Leave the trial out, or pass tolerance=."
-            )
-        if first + wanted > stop:
-            history.append(f"trial {number} ({stimulus}): {first + wanted - stop} samples short of its sound")
-        masks.append(~bad_samples(raw, first, stop))
-        if not masks[-1].all():
-            lost = (~masks[-1]).mean()
-            history.append(f"trial {number} ({stimulus}): {lost:.1%} masked by BAD_ annotations")
-        beyond = [int(gap * sfreq + 1e-6) for gap in gaps if onset + 1 / sfreq < gap]
-        if beyond and min(beyond) < stop:
-            masks[-1][min(beyond) - first :] = False
-            lost = (stop - min(beyond)) / sfreq
-            history.append(f"trial {number} ({stimulus}): the last {lost:.3f} s masked, after an interruption")
-        for other, (begin, end) in enumerate(spans):
-            shared = slice(max(first, begin) - first, max(0, min(stop, end) - first))
-            lost = int(masks[-1][shared].sum())
-            masks[-1][shared] = False
-            if lost:
-                history.append(f"trial {number} ({stimulus}): {lost / sfreq:.3f} s masked, which trial {other} holds")
+        first, stop = _span(raw, onset, wanted, slack, where)
+        short = wanted - (stop - first)
+        notes = [f"{short} samples short of its sound"] if short else []
+        later = [int(gap * sfreq + 1e-6) for gap in gaps if onset + 1 / sfreq < gap]
+        mask, lost = _mask(raw, (first, stop), later, spans)
+        history += [f"trial {number} ({stimulus}): {note}" for note in notes + lost]
+        masks.append(mask)
         spans.append((first, stop))
     shown = tqdm(spans, desc=f"Reading {name}", unit="trial", leave=False, delay=2, disable=None)
     person = Participant.from_arrays(
@@ -144,6 +122,45 @@ def cut(
                 stacklevel=3,
             )
     return replace(person, info=as_recorded(person.info, raw.info))
+
+
+def _span(raw: mne.io.BaseRaw, onset: float, wanted: int, slack: int, where: str) -> tuple[int, int]:
+    """First and stop sample of a trial, which may lack `slack` of the `wanted` samples at the end of the recording."""
+    sfreq = float(raw.info["sfreq"])
+    first = round(onset * sfreq) if np.isfinite(onset) else -1
+    stop = min(first + wanted, raw.n_times)
+    if not 0 <= first < raw.n_times:
+        raise ValueError(
+            f"{where}: starts at {onset:.3f} s, outside the recording of {raw.n_times / sfreq:.3f} s. Onsets are "
+            "seconds from its first sample: subtract `raw.first_time` from those of annotations and events."
+        )
+    if first + wanted - stop > slack:
+        raise ValueError(
+            f"{where}: starts at {onset:.3f} s and lasts {wanted / sfreq:.3f} s, but the recording ends "
+            f"{(first + wanted - stop) / sfreq:.3f} s before it does. Leave the trial out, or pass tolerance=."
+        )
+    return first, stop
+
+
+def _mask(
+    raw: mne.io.BaseRaw, span: tuple[int, int], gaps: Sequence[int], earlier: Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, list[str]]:
+    """Usable samples of a trial, and what is not: bad ones, those after a gap, and those of an earlier trial."""
+    (first, stop), sfreq, notes = span, float(raw.info["sfreq"]), []
+    mask = ~bad_samples(raw, first, stop)
+    if not mask.all():
+        notes.append(f"{(~mask).mean():.1%} masked by BAD_ annotations")
+    gap = min(gaps, default=stop)
+    if gap < stop:
+        mask[gap - first :] = False
+        notes.append(f"the last {(stop - gap) / sfreq:.3f} s masked, after an interruption")
+    for other, (begin, end) in enumerate(earlier):
+        shared = slice(max(first, begin) - first, max(0, min(stop, end) - first))
+        lost = int(mask[shared].sum())
+        mask[shared] = False
+        if lost:
+            notes.append(f"{lost / sfreq:.3f} s masked, which trial {other} holds")
+    return mask, notes
 
 
 def _read(raw: mne.io.BaseRaw, picks: np.ndarray, span: tuple[int, int], where: str) -> np.ndarray:
