@@ -20,6 +20,8 @@ _FORMATS = {  # subtype, most channels, highest rate in hertz: beyond them libsn
     "MP3": ("MPEG_LAYER_III", 2, 48000),
 }
 _UNKNOWN_LENGTH = 0x7FFF0000  # bytes; programs that write into a pipe announce this much or more
+_FULL_SCALE = 1 - 2.0**-15  # the largest value that 16 bits hold
+_HOP = 512  # samples between the frames in which sound is sought; a frame is four hops long
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,14 @@ class Audio:
         n = self.samples.shape[1]
         return f"Audio({self.name}: {self.duration:.2f} s, {n} channel{'s' * (n > 1)} at {self.sfreq:g} Hz)"
 
+    @property
+    def n_clipped(self) -> int:
+        """Number of samples, in all channels, at full scale (of 16 bits) or beyond it.
+
+        A handful are the peaks of a sound that was scaled up to fit; runs of them are clipped.
+        """
+        return int(np.count_nonzero(np.abs(self.samples) >= _FULL_SCALE))
+
     def mono(self) -> np.ndarray:
         """Return the mean of the channels, shape (n_samples,), and warn if they cancel each other."""
         mono: np.ndarray = self.samples.mean(axis=1, dtype=np.float64)
@@ -82,6 +92,21 @@ class Audio:
         if sfreq == self.sfreq:
             return self
         return Audio(resampled(self.samples, self.sfreq, sfreq, self.name), sfreq, self.name)
+
+    def crop(self, start: float = 0.0, stop: float | None = None) -> Audio:
+        """Return the stretch from `start` to `stop` seconds (by default to the end), under the same name.
+
+        Both are rounded to the nearest sample, and the stretch starts at 0 s: times of its features are `start` early.
+        """
+        start = _checks.not_negative("start", start, "seconds")
+        stop = self.duration if stop is None else _checks.positive("stop", stop, "seconds")
+        first, last = round(start * self.sfreq), round(stop * self.sfreq)
+        if not first < last <= len(self.samples):
+            raise ValueError(
+                f"{self.name}: expected a stretch within 0 to {self.duration:g} s, got {start:g} to {stop:g} s. "
+                "Choose start < stop inside the sound."
+            )
+        return Audio(self.samples[first:last], self.sfreq, self.name)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a sound file; the suffix chooses the format (.wav, .flac, .aiff: 24 bits; .ogg, .mp3: lossy)."""
@@ -151,6 +176,68 @@ def read_audio(path: str | os.PathLike[str], *, name: str | None = None) -> Audi
     if not len(samples):
         raise ValueError(f"{path}: the file holds no samples. Export the sound again.")
     return Audio(samples, sfreq, path.stem if name is None else name)
+
+
+def sounding(audio: Audio, *, top_db: float = 60.0, floor_db: float = -90.0) -> tuple[int, int]:
+    """Find the stretch from the first to the last frame in which there is sound.
+
+    Parameters
+    ----------
+    audio : Audio
+        The sound; its channels are averaged.
+    top_db : float
+        A frame is silent when its level is this far, in decibels, or farther below that of the loudest frame.
+    floor_db : float
+        If the loudest frame does not exceed this level, in decibels relative to a root mean square of 1, nothing
+        sounds.
+
+    Returns
+    -------
+    start, stop : int
+        Samples ``start`` to ``stop - 1`` sound; pauses between them are part of the stretch. ``(0, 0)``, an empty
+        stretch, if nothing sounds.
+
+    Notes
+    -----
+    A frame's level is the mean square of 2048 samples of the mean of the channels; frame k is centred on sample 512 k,
+    and before and after the sound there are zeros. The stretch goes from the centre of the first frame with sound to
+    512 samples after that of the last one, or to the end. Frames are counted in samples at any rate.
+
+    For sounds whose loudest frame is above -40 dB, these are the ends that the default settings of
+    ``librosa.effects.split`` give. Below, librosa takes exact silence, too, for sound, because it knows no level lower
+    than -100 dB; here silence is silence however soft the rest.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    >>> sounding(Audio(np.concatenate([np.zeros(8000), tone, np.zeros(8000)]), 8000))
+    (7168, 17408)
+    >>> sounding(Audio(np.zeros(8000), 8000))
+    (0, 0)
+    """
+    if not isinstance(audio, Audio):
+        raise TypeError(
+            f"audio: expected an Audio, got {type(audio).__name__}. read_audio(path) reads one; "
+            "Audio(samples, sfreq) makes one of samples."
+        )
+    top_db = _checks.positive("top_db", top_db, "decibels")
+    floor_db = _checks.finite("floor_db", floor_db, "decibels")
+    power, n = _frame_power(audio.mono()), len(audio.samples)
+    loudest = power.max()
+    if loudest <= 10 ** (floor_db / 10):
+        return 0, 0
+    loud = np.flatnonzero(power > loudest * 10 ** (-top_db / 10))
+    return int(loud[0]) * _HOP, min(int(loud[-1] + 1) * _HOP, n)
+
+
+def _frame_power(mono: np.ndarray) -> np.ndarray:
+    """Mean square of the frames of four hops around samples 0, 512, 1024, ...; shape (1 + n_samples // 512,)."""
+    n_frames = 1 + len(mono) // _HOP
+    hops = np.zeros((n_frames + 3) * _HOP)
+    hops[2 * _HOP : 2 * _HOP + len(mono)] = mono
+    energy = np.square(hops, out=hops).reshape(-1, _HOP).sum(axis=1)
+    frames = energy[:-3] + energy[1:-2] + energy[2:-1] + energy[3:]
+    return np.asarray(frames / (4 * _HOP))
 
 
 def resampled(samples: np.ndarray, sfreq_in: float, sfreq_out: float, name: str) -> np.ndarray:

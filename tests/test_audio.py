@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from eegic import Audio, read_audio
+from eegic.audio import sounding
 
 
 def tone(frequency=440.0, sfreq=22050, seconds=1.0, amplitude=0.5):
@@ -91,6 +92,126 @@ class TestMono:
     def test_other_stereo_and_silence_do_not(self, other):
         Audio(np.stack([tone(), other * tone()], axis=1), 22050).mono()
         Audio(np.zeros((100, 2)), 22050).mono()
+
+
+class TestSounding:
+    """Where the sound begins and ends."""
+
+    @staticmethod
+    def noise(seed, head, length, tail, level, decay, hum):
+        """Noise that decays between `head` and `tail` samples of softer noise."""
+        rng = np.random.default_rng(seed)
+        loud = level * np.exp(-np.arange(length) / decay) * rng.standard_normal(length)
+        quiet = hum * rng.standard_normal(head + tail)
+        return np.concatenate([quiet[:head], loud, quiet[head:]]).astype(np.float32)
+
+    @pytest.mark.parametrize(
+        ("sound", "expected"),
+        [
+            ((1, 5000, 20000, 7000, 0.1, 1e9, 0.0), (4096, 26112)),
+            ((2, 12345, 30000, 4321, 0.2, 3000.0, 0.0), (11776, 34304)),
+            ((3, 30000, 9000, 30000, 0.3, 1e9, 2e-4), (29184, 40448)),
+            ((4, 8000, 40000, 8000, 0.3, 1e9, 2.9e-4), (7168, 49152)),  # 60 dB below: a little less, and
+            ((5, 8000, 40000, 8000, 0.3, 1e9, 3.1e-4), (1024, 49152)),  # a little more in one frame
+            ((6, 0, 40000, 0, 0.1, 2500.0, 1e-5), (0, 18432)),
+            ((7, 700, 100, 400, 0.2, 1e9, 0.0), (0, 1200)),
+            ((8, 100, 200, 100, 0.2, 1e9, 0.0), (0, 400)),
+            ((9, 8000, 0, 24000, 0.1, 1.0, 0.05), (0, 32000)),
+        ],
+    )
+    def test_ends_are_those_of_librosa(self, sound, expected):
+        """First start and last end that librosa 0.11.0 gives: effects.split(samples)."""
+        assert sounding(Audio(self.noise(*sound), 44100)) == expected
+
+    @pytest.mark.parametrize("n_samples", [1, 511, 512, 513, 2047, 2048, 5120])
+    def test_sound_without_silence_is_kept_whole(self, n_samples):
+        assert sounding(Audio(np.full(n_samples, 0.1), 44100)) == (0, n_samples)
+
+    @pytest.mark.parametrize("gain", [1.0, 0.1, 0.01])
+    @pytest.mark.parametrize("middle", [20000, 20001, 20480])
+    def test_a_click_sounds_in_the_frames_that_hold_it(self, gain, middle):
+        clicks = np.zeros(50000)
+        clicks[[middle, middle + 9000]] = gain
+        start, stop = sounding(Audio(clicks, 8000))
+        centres = np.arange(0, 50001, 512)
+        first = centres[(centres - 1024 <= middle) & (middle < centres + 1024)][0]
+        last = centres[(centres - 1024 <= middle + 9000) & (middle + 9000 < centres + 1024)][-1]
+        assert (start, stop) == (first, last + 512), "and the pause between them belongs to it"
+
+    @pytest.mark.parametrize("samples", [np.zeros(44100), np.zeros(1), 2e-5 * tone(seconds=2)])
+    def test_what_nobody_hears_does_not_sound(self, samples):
+        assert sounding(Audio(samples, 22050)) == (0, 0)
+        assert sounding(Audio(samples, 22050), floor_db=-110) == ((0, len(samples)) if samples.any() else (0, 0))
+
+    def test_levels_can_be_chosen(self):
+        sound = np.concatenate([0.001 * tone(), tone(), 0.01 * tone()])
+        edges = [sounding(Audio(sound, 22050), top_db=db) for db in (70, 50, 30)]
+        assert edges[0] == (0, len(sound))
+        assert 22050 - 2048 < edges[1][0] <= 22050 and edges[1][1] == len(sound)
+        assert edges[2][0] == edges[1][0] and 2 * 22050 <= edges[2][1] < 2 * 22050 + 2048
+
+    def test_it_is_the_mean_of_the_channels_that_sounds(self):
+        left, right = np.zeros((2, 30000))
+        left[10000:15000], right[12000:20000] = 0.1, 0.1
+        assert sounding(Audio(np.stack([left, right], axis=1), 8000)) == sounding(Audio((left + right) / 2, 8000))
+
+    @pytest.mark.parametrize(
+        ("audio", "options", "error", "message"),
+        [
+            (np.zeros(9), {}, TypeError, r"audio: expected an Audio, got ndarray. read_audio\(path\) reads one"),
+            (
+                Audio(np.zeros(9), 8000),
+                {"top_db": -60},
+                ValueError,
+                "top_db: expected a finite positive number of deci",
+            ),
+            (Audio(np.zeros(9), 8000), {"floor_db": np.nan}, ValueError, "floor_db: expected a finite number of decib"),
+        ],
+    )
+    def test_wrong_input(self, audio, options, error, message):
+        with pytest.raises(error, match=message):
+            sounding(audio, **options)
+
+
+class TestCrop:
+    @pytest.mark.parametrize("sfreq", [8000, 22050.5])
+    def test_holds_the_samples_between(self, rng, sfreq):
+        audio = Audio(rng.uniform(-1, 1, (20000, 2)), sfreq, "piece")
+        part = audio.crop(0.25, 0.75)
+        first, last = round(0.25 * sfreq), round(0.75 * sfreq)
+        np.testing.assert_array_equal(part.samples, audio.samples[first:last])
+        assert (part.sfreq, part.name) == (sfreq, "piece")
+
+    def test_by_default_all(self, rng):
+        audio = Audio(rng.uniform(-1, 1, 20001), 44100)
+        np.testing.assert_array_equal(audio.crop().samples, audio.samples)
+        np.testing.assert_array_equal(audio.crop(0.1).samples, audio.samples[4410:])
+        np.testing.assert_array_equal(audio.crop(stop=0.1).samples, audio.samples[:4410])
+
+    @pytest.mark.parametrize(("start", "stop"), [(0.5, 0.5), (0.75, 0.25), (0.5, 1.5), (1.0, None), (2.0, 3.0)])
+    def test_stretches_that_are_not_there(self, start, stop):
+        with pytest.raises(ValueError, match="piece: expected a stretch within 0 to 1 s, got .* Choose start < stop"):
+            Audio(tone(), 22050, "piece").crop(start, stop)
+
+    def test_seconds_are_numbers_and_not_negative(self):
+        with pytest.raises(ValueError, match="start: expected a number of seconds that is not negative, got -0.5"):
+            Audio(tone(), 22050).crop(-0.5)
+        with pytest.raises(TypeError, match="stop: expected a number of seconds, got '1'"):
+            Audio(tone(), 22050).crop(0.5, "1")
+
+
+class TestClipping:
+    @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+    def test_samples_at_full_scale_are_counted(self, tmp_path, subtype):
+        loud = np.stack([3.0 * tone(), 0.5 * tone()], axis=1)
+        soundfile.write(tmp_path / "a.wav", loud, 22050, subtype=subtype)
+        expected = np.count_nonzero(np.abs(loud) > 1)
+        assert expected > 10000
+        assert read_audio(tmp_path / "a.wav").n_clipped == expected
+
+    def test_soft_sound_is_not_clipped(self):
+        assert Audio(0.999 * tone() / np.abs(tone()).max(), 22050).n_clipped == 0
+        assert Audio(np.zeros((100, 2)), 22050).n_clipped == 0
 
 
 class TestResample:
