@@ -11,6 +11,7 @@ from handmade import tracked
 from matplotlib.figure import Figure
 
 import eegic as ei
+from eegic.viz import plot_information_content
 
 
 @pytest.fixture
@@ -49,6 +50,107 @@ def test_only_series_are_features():
         TypeError, match=r"expected FeatureSeries, got list. Unpack a list, `plot_features\(\*series\)`"
     ):
         ei.plot_features([ei.FeatureSeries([1.0], [0.0], "one")])
+
+
+def chirp(seconds=6.0, sfreq=16000):
+    """A tone at 300 Hz, then at 2000 Hz, and a second of silence."""
+    time = np.arange(round(seconds * sfreq)) / sfreq
+    pitch = np.where(time < seconds / 2, 300, 2000)
+    return ei.Audio(0.5 * np.sin(2 * np.pi * pitch * time) * (time < seconds - 1), sfreq, "two tones")
+
+
+def frames(n_times, n_levels=2, se=None):
+    values = np.sin(np.arange(n_times)[:, None] * 0.3 + np.arange(n_levels)) * 40
+    values[0] = np.nan
+    names = [f"noise {level / 10:g}" for level in range(n_levels)]
+    error = None if se is None else np.full(values.shape, se)
+    return ei.FeatureSeries(values, np.arange(n_times) * 4096 / 44100, names, se=error)
+
+
+def test_information_content_stands_below_its_sound():
+    series = frames(60, se=2.0)
+    figure = plot_information_content(chirp(), series)
+    above, below = figure.axes[:2]
+    assert above.get_title() == "two tones" and above.get_ylabel() == "Frequency (Hz)"
+    assert below.get_xlabel() == "Time (s)" and below.get_ylabel() == "Information content (nats)"
+    assert above.get_xlim() == below.get_xlim() == (0, 6)
+    assert [text.get_text() for text in below.get_legend().get_texts()] == ["noise 0", "noise 0.1"]
+    for k, steps in enumerate(below.patches):
+        values, edges, _ = steps.get_data()
+        np.testing.assert_array_equal(values, series.values[:, k])
+        np.testing.assert_allclose(edges, np.append(series.times, series.times[-1] + 4096 / 44100))
+    band = below.collections[0].get_paths()[0].vertices
+    within = (band[:, 0] >= series.times[20]) & (band[:, 0] <= series.times[21])
+    assert {*np.round(band[within, 1] - series.values[20, 0], 9)} >= {3.92, -3.92}
+    assert band[:, 0].min() == series.times[1], "the first value is not known"
+
+
+def test_the_spectrogram_shows_what_sounds_when():
+    image = plot_information_content(chirp(), frames(60)).axes[0].collections[0]
+    level = image.get_array()
+    corners = image.get_coordinates()
+    frequencies, seconds = np.sqrt(corners[:-1, 0, 1] * corners[1:, 0, 1]), corners[0, :-1, 0]
+    for between, pitch in (((0.2, 2.8), 300), ((3.2, 4.8), 2000)):
+        columns = (seconds > between[0]) & (seconds < between[1])
+        loudest = frequencies[level[:, columns].argmax(axis=0)]
+        np.testing.assert_allclose(loudest, pitch, rtol=0.03)
+        np.testing.assert_allclose(level[:, columns].max(axis=0), 0, atol=1.5)
+    assert level[:, (seconds > 5.2)].max() == level.min() == image.get_clim()[0], "silence has the lightest grey"
+
+
+@pytest.mark.parametrize(("seconds", "n_times"), [(0.01, 3), (0.3, 1), (200.0, 2150)])
+def test_short_and_long_sounds_are_drawn(rng, seconds, n_times):
+    audio = ei.Audio(rng.uniform(-0.5, 0.5, (round(seconds * 8000), 2)), 8000, "noise")
+    figure = plot_information_content(audio, frames(n_times, 3))
+    figure.draw_without_rendering()
+    above, below = figure.axes[:2]
+    assert above.collections[0].get_array().size <= 120 * 1000
+    assert np.isfinite(above.collections[0].get_array()).all()
+    legend = below.get_legend().get_window_extent()
+    assert legend.x0 >= below.get_window_extent().x1 and legend.x1 <= figure.bbox.x1
+    bar = above.child_axes[0].get_tightbbox()
+    assert bar.x0 >= above.get_window_extent().x1 and bar.x1 <= figure.bbox.x1
+    assert above.get_window_extent().width == pytest.approx(below.get_window_extent().width)
+
+
+def test_long_series_have_a_running_mean():
+    """Of the known values under it, in the middle of their steps."""
+    series = frames(1000, 1)
+    values = series.values.copy()
+    values[300:400] = np.nan
+    below = plot_information_content(chirp(100.0, 2000), dataclasses.replace(series, values=values)).axes[1]
+    (line,) = below.lines
+    n = 7
+    assert below.get_legend().get_texts()[0].get_text() == f"noise 0\n(mean of {n * series.step:.2g} s)"
+    where = int(np.argmin(np.abs(line.get_xdata() - (series.times[500] + n / 2 * series.step))))
+    assert line.get_xdata()[where] == pytest.approx(series.times[500] + n / 2 * series.step, abs=1e-9)
+    assert line.get_ydata()[where] == pytest.approx(values[500 : 500 + n, 0].mean())
+    assert np.isnan(
+        line.get_ydata()[(line.get_xdata() > series.times[302]) & (line.get_xdata() < series.times[398])]
+    ).all()
+
+
+def test_information_content_in_given_axes():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 2)
+    assert plot_information_content(chirp(2.0), frames(20, 1), unit="bits", axes=axes[:, 0]) is figure
+    assert axes[1, 0].get_ylabel() == "Information content (bits)"
+    assert not axes[0, 1].collections and not axes[1, 1].patches
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"audio": "piece.wav"}, TypeError, r"audio: expected an Audio, got str. `read_audio\(path\)` reads one"),
+        ({"series": np.zeros(9)}, TypeError, r"series: expected a FeatureSeries, got ndarray. Stack several: a.stack"),
+        ({"axes": [None, 3]}, TypeError, "axes: expected a matplotlib Axes, got int"),
+        ({"axes": 3}, ValueError, "axes: expected two, for spectrogram and information content, got 1"),
+    ],
+)
+def test_what_is_no_information_content(arguments, error, message):
+    with pytest.raises(error, match=message):
+        plot_information_content(**{"audio": chirp(1.0), "series": frames(9), **arguments})
 
 
 def test_kernels_are_drawn_in_microvolts_over_milliseconds(rng):

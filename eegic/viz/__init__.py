@@ -1,0 +1,21 @@
+"""Figures: one look for all of them, units on every axis, readable in grey and by the colour-blind.
+
+Every function draws into the `axes` it is given, or makes a figure of its own, and returns the Figure.
+
+`sounds`, `kernels` over lags, `maps` of the scalp, `nulls`, `clocks`; and `look`, which they share.
+"""
+
+from eegic.viz.clocks import plot_alignment_qc
+from eegic.viz.kernels import plot_trf
+from eegic.viz.maps import plot_topography
+from eegic.viz.nulls import plot_null
+from eegic.viz.sounds import plot_features, plot_information_content
+
+__all__ = [
+    "plot_alignment_qc",
+    "plot_features",
+    "plot_information_content",
+    "plot_null",
+    "plot_topography",
+    "plot_trf",
+]
