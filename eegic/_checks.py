@@ -129,3 +129,14 @@ def listed(values: Iterable[object], most: int = 8) -> str:
     values = list(values)
     shown = ", ".join(map(repr, values[:most])) or "none"
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
+
+
+def seed(rng: int | np.random.Generator | None) -> int:
+    """Return the whole number from which all draws follow: the seed, or one taken from a generator or the system."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if rng is None:
+        return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
+    if isinstance(rng, bool) or not isinstance(rng, (int, np.integer)):
+        raise TypeError(f"rng: expected a seed, a numpy.random.Generator or None, got {type(rng).__name__}.")
+    return count("rng", rng, minimum=0)

@@ -6,17 +6,6 @@ import hashlib
 
 import numpy as np
 
-from eegic import _checks
-
-
-def entropy(rng: int | np.random.Generator | None) -> int:
-    """Return the whole number from which all draws follow: the seed, or one taken from a generator or the system."""
-    if rng is None:
-        return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**63))
-    return _checks.count("rng", rng, minimum=0)
-
 
 def generator(seed: int, *identity: object) -> np.random.Generator:
     """Return the generator of what `identity` names, e.g. ``generator(0, "noise", "sub-03", "melody-01", 0)``.

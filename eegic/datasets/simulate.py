@@ -125,7 +125,7 @@ def simulate_study(
     duration = _whole_samples(duration, sfreq)
     _check_surprisal(surprisal, rhythm, surprisal_effect)
     ch_names, directions = scalp.electrodes(montage, n_channels)
-    seed = seeds.entropy(rng)
+    seed = _checks.seed(rng)
 
     grammar = MelodyGrammar(rhythm=rhythm)
     melodies = _melodies(grammar, n_stimuli, duration, seed)

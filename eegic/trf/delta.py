@@ -231,7 +231,7 @@ def delta_r(  # type: ignore[misc]  # the overloads above leave the options to t
     refit_alpha, accept_drift = _checks.flag("refit_alpha", refit_alpha), _checks.flag("accept_drift", accept_drift)
     if pseudo is not None and null != "pseudo":
         raise ValueError(f"pseudo: unheard sounds are for null='pseudo', got null={null!r}. Leave one of them out.")
-    grid, entropy = ridge.check_alphas(alphas), surrogates.entropy_of(rng)
+    grid, entropy = ridge.check_alphas(alphas), _checks.seed(rng)
     x, n_baseline, models = features_by_model(baseline, added)
     trials, layout = designing.lay_out(
         x, y, sfreq, tmin, tmax, penalty=penalty, basis=None, bands=None, masks=masks, backward=False

@@ -355,14 +355,3 @@ def warn_if_few(scheme: str, draws: Draws, music: Music) -> None:
             f"below {1 / draws.n_possible:.3f}. Use more sounds.",
             stacklevel=3,
         )
-
-
-def entropy_of(rng: int | np.random.Generator | None) -> int:
-    """The seed that gives the same surrogates again."""
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**63))
-    if rng is None:
-        return int(np.random.SeedSequence().entropy)  # type: ignore[arg-type]
-    if not isinstance(rng, (int, np.integer)):
-        raise TypeError(f"rng: expected a seed, a numpy.random.Generator or None, got {type(rng).__name__}.")
-    return _checks.count("rng", rng, minimum=0)

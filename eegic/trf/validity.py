@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from eegic import _checks
-from eegic.trf import surrogates
 from eegic.trf.inputs import to_numpy
 from eegic.trf.rehearsal import Rehearsal, spread
 from eegic.trf.verdicts import FalsePositives, Power
@@ -85,7 +84,7 @@ def false_positives(
     'consistent with the nominal level'
     """
     n_checks, level = _checks.count("n_checks", n_checks), _check_level(level)
-    entropy, said = surrogates.entropy_of(rng), _Said()
+    entropy, said = _checks.seed(rng), _Said()
     with said.once():
         analysis = Rehearsal.of(baseline, added, y, sfreq, pseudo, options)
         analysis.check(level, n_checks)
@@ -169,7 +168,7 @@ def power(
     array([[0., 1.]])
     """
     n_checks, level = _checks.count("n_checks", n_checks), _check_level(level)
-    entropy, said, added_variance = surrogates.entropy_of(rng), _Said(), _check_shares(shares)
+    entropy, said, added_variance = _checks.seed(rng), _Said(), _check_shares(shares)
     with said.once():
         analysis = Rehearsal.of(baseline, added, y, sfreq, pseudo, options)
         analysis.check(level, n_checks)
