@@ -62,7 +62,7 @@ def plot_features(
 
 
 def plot_information_content(
-    audio: Audio, series: FeatureSeries, *, unit: str = "nats", axes: Sequence[Axes] | None = None
+    audio: Audio, series: FeatureSeries, *, unit: str | None = None, axes: Sequence[Axes] | None = None
 ) -> Figure:
     """Draw information content below the spectrogram of the sound it belongs to.
 
@@ -75,8 +75,8 @@ def plot_information_content(
         One or several information contents of frames, one feature per noise level. A value lasts until the next time,
         the last one for a median step; NaN is left blank. Standard errors are drawn as bands of 1.96 on either side.
         More than 600 values are drawn faint, and their running mean, which the legend names, over them.
-    unit : str
-        Unit of the values.
+    unit : str, optional
+        Unit of the values; by default the one that ``series.info`` states, or nats.
     axes : two matplotlib Axes, optional
         For the spectrogram and for the information content.
 
@@ -100,6 +100,7 @@ def plot_information_content(
     for one in (above, below):
         one.set_xlim(min(0.0, series.times[0]), end)
     above.tick_params(labelbottom=not alone)
+    unit = unit or series.info.get("unit", "nats")
     below.set(xlabel="Time (s)", ylabel=f"Information content ({unit})")
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if alone else {}
     below.legend(frameon=False, fontsize="small", **beside)
