@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+
+T = TypeVar("T")
 
 
 def resolve(device: str | torch.device) -> torch.device:
@@ -24,7 +26,7 @@ def resolve(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def in_batches(run: Callable[[int, int], Tensor | None], n_items: int, batch: int) -> list[Tensor | None]:
+def in_batches(run: Callable[[int, int], T], n_items: int, batch: int) -> list[T]:
     """Call ``run(start, stop)`` over all items, `batch` at a time; where CUDA memory runs out, half as many, and go on.
 
     Parameters
@@ -41,7 +43,7 @@ def in_batches(run: Callable[[int, int], Tensor | None], n_items: int, batch: in
     list
         What the calls returned, in order.
     """
-    results: list[Tensor | None] = []
+    results: list[T] = []
     start = 0
     while start < n_items:
         stop = min(start + batch, n_items)

@@ -1,14 +1,16 @@
-"""The command line: `eegic demo`, `eegic sysinfo`."""
+"""The command line: `eegic demo`, `eegic ic`, `eegic convert`, `eegic weights`, `eegic sysinfo`."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import eegic
+from eegic import _checks
 
 app = typer.Typer(
     name="eegic",
@@ -53,6 +55,154 @@ def demo(
 
     matplotlib.use("Agg")
     demo.run(out, n_participants=participants, duration=duration, effect=effect, seed=seed, say=typer.echo)
+
+
+@app.command()
+def ic(
+    files: Annotated[list[Path], typer.Argument(help="Sound files, of any rate, format and number of channels.")],
+    model: Annotated[str, typer.Option(help="Surprisal model: a file, or a name that `eegic weights` lists.")],
+    codec: Annotated[
+        str | None, typer.Option(help="Codec of the model: a file or a name. By default the one that the model names.")
+    ] = None,
+    noise: Annotated[
+        str, typer.Option(help="Noise levels from 0 (all detail counts) to below 1, separated by commas.")
+    ] = "0.3",
+    mode: Annotated[
+        str, typer.Option(help="fast (random probes, with standard errors), exact, or reference (as published).")
+    ] = "fast",
+    at: Annotated[str, typer.Option(help="Point at a noise level: expectation or ode.")] = "expectation",
+    stamp: Annotated[
+        str,
+        typer.Option(help="Time of a value: onset or end of its frame, or reference (times and table as published)."),
+    ] = "onset",
+    unit: Annotated[str, typer.Option(help="nats or bits.")] = "nats",
+    chunk: Annotated[
+        str, typer.Option(help="Sounds above 60 s: in chunks (reference), or as a whole, block by block (overlap).")
+    ] = "reference",
+    out: Annotated[Path, typer.Option(help="Folder for NAME.csv, NAME.npz and NAME.png.")] = Path("eegic-ic"),
+    figure: Annotated[bool, typer.Option(help="Draw NAME.png: the spectrogram, and information content below.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")] = False,
+    device: Annotated[str, typer.Option(help="auto (CUDA if there is one), cpu or cuda.")] = "auto",
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Rows computed at once: speed and memory, not results.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same values.")] = 0,
+) -> None:
+    """Write the information content of sounds: how surprising each moment is, given what came before.
+
+    A file that cannot be used is named and skipped; the others are finished, and the exit code is 1.
+    """
+    import matplotlib
+
+    from eegic import codec as codecs
+    from eegic import surprisal
+    from eegic.surprisal.ic import check_options
+
+    matplotlib.use("Agg")
+    levels = check_options(_numbers("--noise", noise), mode=mode, at=at, stamp=stamp, unit=unit, chunk=chunk)
+    _check_names(files, out, overwrite)
+    network = surprisal.load_surprisal(model, device=device)
+    typer.echo(network)
+    if codec is None and network.codec is None:
+        raise ValueError(f"--codec: {network.name} does not say which codec it knows. Name one.")
+    encoder = codecs.load_codec(codec or network.codec, device=device)
+    typer.echo(encoder)
+    failed = 0
+    for path in files:
+        try:
+            sound = eegic.read_audio(path)
+            series = surprisal.information_content(
+                sound, network, levels, codec=encoder, mode=mode, at=at, stamp=stamp, unit=unit, chunk=chunk,
+                device=device, batch=batch, rng=seed,
+            )  # fmt: skip
+            _write_ic(sound, series, out / path.stem, figure)
+        except (ValueError, OSError) as error:
+            typer.echo(f"eegic: {error}", err=True)
+            failed += 1
+        else:
+            typer.echo(f"{series} -> {out / path.stem}.csv")
+    if failed:
+        typer.echo(f"eegic: {failed} of {len(files)} sounds failed.", err=True)
+        raise typer.Exit(1)
+
+
+def _write_ic(sound: eegic.Audio, series: eegic.FeatureSeries, stem: Path, figure: bool) -> None:
+    from matplotlib import pyplot as plt
+
+    from eegic import _files, surprisal, viz
+
+    surprisal.write_csv(series, stem.with_name(f"{stem.name}.csv"))
+    series.save(stem.with_name(f"{stem.name}.npz"))
+    if figure:
+        drawn = viz.plot_information_content(sound, series)
+        with _files.replacing(stem.with_name(f"{stem.name}.png")) as draft:
+            drawn.savefig(draft, dpi=150)
+        plt.close(drawn)
+
+
+def _check_names(files: list[Path], out: Path, overwrite: bool) -> None:
+    """Find out before hours of work that two results would have one name, or that one would be lost."""
+    stems = [path.stem for path in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise ValueError(f"FILES: {twice[0]!r} is the name of several sounds, whose results would replace each other.")
+    results = [out / f"{stem}.{kind}" for stem in stems for kind in ("csv", "npz", "png")]
+    there = [path for path in results if path.exists()]
+    if there and not overwrite:
+        raise ValueError(f"{there[0]}: is there from an earlier run. Pass --overwrite to replace it, or another --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise type(error)(f"{out}: cannot be written to ({error.strerror}). Name another folder with --out.") from error
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name}: expected numbers separated by commas, such as 0,0.3,0.6, got {text!r}.") from None
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="A checkpoint (.pt) in a public layout, or a name of `eegic weights`.")],
+    out: Annotated[Path, typer.Argument(help="The file to write, .safetensors; settings go into .json beside it.")],
+    download: Annotated[bool, typer.Option("--download", help="Fetch a named checkpoint if it is not here.")] = False,
+) -> None:
+    """Rewrite a checkpoint as safetensors and json, once it has been checked weight by weight.
+
+    Nothing in the checkpoint is executed.
+    """
+    from eegic import codec, surprisal, weights
+
+    kind = _checks.one_of(f"{source}: kind", weights.kind_of(source), weights.KINDS)
+    load = {"surprisal": surprisal.load_surprisal, "codec": codec.load_codec}[kind]
+    model = load(source, device="cpu", download=download)
+    model.save(out)
+    typer.echo(f"{model}\nsha256 {model.sha256}\n-> {out}")
+
+
+@app.command()
+def weights(
+    name: Annotated[str | None, typer.Argument(help="A published checkpoint; without it, all are listed.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch it if it is not here.")] = False,
+) -> None:
+    """List the published checkpoints that eegic knows by name, with their licences; fetch one on request."""
+    from eegic import weights
+
+    known = weights.entries()
+    if name is None:
+        for entry in known.values():
+            typer.echo(f"{entry.name:<18} {entry.kind:<10} {entry.licence}\n{'':<18} {entry.about}")
+        return
+    if name not in known:
+        raise ValueError(f"{name}: not known. `eegic weights` lists the names.")
+    entry = known[name]
+    for field in ("name", "kind", "about", "repository", "file", "revision", "sha256", "licence"):
+        typer.echo(f"{field:<12} {getattr(entry, field)}")
+    stored = weights.read(name, entry.kind, download=download)
+    typer.echo(f"{'found':<12} sha256 {stored.sha256}, {sum(t.numel() for t in stored.state.values())} numbers")
 
 
 @app.command()
@@ -107,7 +257,7 @@ def main() -> None:
     """Entry point: bad input ends with one line and exit code 2."""
     try:
         app()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         typer.echo(f"eegic: {error}", err=True)
         sys.exit(2)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +38,9 @@ class FeatureSeries:
         Standard error of each value, in the units of the values, if they are estimates (from random probes, say): a
         noisy regressor biases a gain in prediction towards zero, so its error travels with it. Finite where the value
         is known, and NaN, whatever was given, where it is not. By default values are taken as exact; then None.
+    info : mapping, optional
+        How the values were made: whatever JSON can hold. It goes with the series through `resample`, `shift`, `select`
+        and files.
 
     Examples
     --------
@@ -49,13 +55,22 @@ class FeatureSeries:
     times: np.ndarray
     names: tuple[str, ...]
     se: np.ndarray | None
+    info: Mapping[str, Any]
 
-    def __init__(self, values: object, times: object, names: str | Sequence[str], *, se: object = None) -> None:
+    def __init__(
+        self,
+        values: object,
+        times: object,
+        names: str | Sequence[str],
+        *,
+        se: object = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
         values = _values(values)
         times = _times(times, len(values))
         names = _checks.unique_names("names", names, values.shape[1], "feature")
         se = None if se is None else _se(se, values)
-        for field, value in (("values", values), ("times", times), ("names", names), ("se", se)):
+        for field, value in (("values", values), ("times", times), ("names", names), ("se", se), ("info", _info(info))):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, field, value)
@@ -127,7 +142,8 @@ class FeatureSeries:
             )
         resampled = partial(_RESAMPLERS[kind], self, sfreq, n_times)
         se = None if self.se is None else resampled(self.se, np.hypot)  # in quadrature
-        return FeatureSeries(resampled(self.values, np.add), np.arange(n_times) / sfreq, self.names, se=se)
+        times = np.arange(n_times) / sfreq
+        return FeatureSeries(resampled(self.values, np.add), times, self.names, se=se, info=self.info)
 
     def shift(self, seconds: float) -> FeatureSeries:
         """Return the series with `seconds` added to every time (positive: later)."""
@@ -136,7 +152,8 @@ class FeatureSeries:
     def stack(self, *others: FeatureSeries) -> FeatureSeries:
         """Return one series with the features of this and the `others`, which must have the same times.
 
-        Beside features with standard errors, those of exact ones are 0.
+        Beside features with standard errors, those of exact ones are 0. In `info` that of each part stands under its
+        names.
         """
         for other in others:
             if not isinstance(other, FeatureSeries):
@@ -151,26 +168,40 @@ class FeatureSeries:
         se = [np.zeros_like(s.values) if s.se is None else s.se for s in parts]
         exact = all(s.se is None for s in parts)
         names = [name for s in parts for name in s.names]
-        return FeatureSeries(values, self.times, names, se=None if exact else np.concatenate(se, axis=1))
+        info = {", ".join(s.names): dict(s.info) for s in parts if s.info}
+        return FeatureSeries(values, self.times, names, se=None if exact else np.concatenate(se, axis=1), info=info)
 
     def select(self, names: str | Sequence[str]) -> FeatureSeries:
         """Return the series of the named features, in the order given."""
         names = [names] if isinstance(names, str) else list(names)
         columns = [self.names.index(_checks.one_of("select", name, self.names)) for name in names]
         se = None if self.se is None else self.se[:, columns]
-        return FeatureSeries(self.values[:, columns], self.times, names, se=se)
+        return FeatureSeries(self.values[:, columns], self.times, names, se=se, info=self.info)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write an .npz file (arrays ``values``, ``times``, ``names``, ``schema``, and ``se`` if any), atomically."""
+        """Write an .npz file: ``values``, ``times``, ``names``, ``schema``, and ``se`` and ``info`` (JSON) if any."""
         arrays = {"values": self.values, "times": self.times, "names": np.array(self.names)}
         se = {} if self.se is None else {"se": self.se}
-        _files.write_npz(path, {**arrays, **se, "schema": np.array(_SCHEMA)})
+        info = {"info": np.array(json.dumps(dict(self.info)))} if self.info else {}
+        _files.write_npz(path, {**arrays, **se, **info, "schema": np.array(_SCHEMA)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FeatureSeries:
         """Read a series written by `save`; nothing is unpickled."""
-        stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"), optional=("se",))
-        return cls(stored["values"], stored["times"], stored["names"].tolist(), se=stored.get("se"))
+        stored = _files.read_npz(path, _SCHEMA, ("values", "times", "names"), optional=("se", "info"))
+        try:
+            info = json.loads(str(stored["info"])) if "info" in stored else None
+        except ValueError as error:
+            raise ValueError(f"{path}: its info cannot be read as JSON ({error}). Make the series again.") from error
+        return cls(stored["values"], stored["times"], stored["names"].tolist(), se=stored.get("se"), info=info)
+
+
+def _info(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A read-only copy in plain types, as a file would give it back."""
+    try:
+        return MappingProxyType(json.loads(json.dumps(dict(info or {}), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"info: expected what JSON can hold ({error}). Write numbers, strings, lists.") from error
 
 
 def _columns(name: str, given: object, advice: str) -> np.ndarray:

@@ -267,12 +267,12 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"conv_out.bias": None}, "missing 'conv_out.bias'; not expected none"),
-            ({"conv_out.extra": torch.zeros(1)}, "missing none; not expected 'conv_out.extra'"),
-            ({"conv_out.bias": torch.zeros(3)}, r"conv_out.bias has shape \(3,\), expected \(2,\) beside the other"),
+            ({"conv_out.bias": None}, "Missing: 'conv_out.bias'; left over: none"),
+            ({"conv_out.extra": torch.zeros(1)}, "Missing: none; left over: 'conv_out.extra'"),
+            ({"conv_out.bias": torch.zeros(3)}, r"conv_out.bias should be of shape \(2,\), but is \(3,\)"),
             ({"norm_out.bias": torch.full((8,), np.nan)}, "norm_out.bias is not finite"),
             ({"encoder.gain.scale": None}, "'encoder.gain.scale' not there, so this is no codec"),
-            ({"up_layers.3.att.norm.weight": None}, "missing 'up_layers.3.att.norm.weight'"),
+            ({"up_layers.3.att.norm.weight": None}, "Missing: 'up_layers.3.att.norm.weight'"),
         ],
     )
     def test_weights_that_do_not_fit(self, tmp_path, codec, change, message):

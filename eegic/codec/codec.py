@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eegic import _checks, _devices
+from eegic import _checks, _devices, weights
 from eegic.audio import Audio, resampled
 from eegic.codec import consistency, spectrum, streaming
 from eegic.codec.config import CodecConfig
@@ -197,8 +197,6 @@ class Codec:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the weights as `path` (.safetensors) and the configuration beside it (.json), for `load_codec`."""
-        from eegic import weights
-
         weights.write(path, "codec", self.networks.state_dict(), self.config.settings(), licence=self.licence)
 
     @classmethod
@@ -317,7 +315,11 @@ class Codec:
 
 
 def load_codec(
-    name_or_path: str | os.PathLike[str], *, device: str | torch.device = "auto", download: bool = False
+    name_or_path: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "auto",
+    download: bool = False,
+    sha256: str | None = None,
 ) -> Codec:
     """Load a codec.
 
@@ -330,16 +332,16 @@ def load_codec(
         ``auto`` (CUDA if there is one, else the CPU), ``cpu``, ``cuda``, ``cuda:1``.
     download : bool
         Whether a named checkpoint that is not on this machine may be fetched.
+    sha256 : str, optional
+        Digest that the file must have.
 
     Returns
     -------
     Codec
         Its sizes and its bottleneck are read off the weights: names and shapes must match exactly.
     """
-    from eegic import weights
-
     resolved = _devices.resolve(device)
-    stored = weights.read(name_or_path, "codec", download=download)
+    stored = weights.read(name_or_path, "codec", download=download, sha256=sha256)
     config = CodecConfig.of(stored.state, stored.settings)
     built = _networks(config, stored.state, stored.name)
     codec = Codec(config, built, torch.device("cpu"), stored.name, stored.sha256, stored.licence)
@@ -347,24 +349,10 @@ def load_codec(
 
 
 def _networks(config: CodecConfig, state: Mapping[str, Tensor], name: str) -> UNet:
-    """Networks that hold `state` itself; strict about names, shapes and finite values."""
+    """Networks that hold `state` itself, which must be theirs by names and shapes."""
     with torch.device("meta"):
         networks = UNet(config)
-    expected = networks.state_dict()
-    missing, strange = [k for k in expected if k not in state], [k for k in state if k not in expected]
-    if missing or strange:
-        raise ValueError(
-            f"{name}: the weights do not fit a codec of their size: missing {_checks.listed(missing)}; not expected "
-            f"{_checks.listed(strange)}. Is this the whole state dict of one codec, and nothing else?"
-        )
-    for key, tensor in expected.items():
-        if state[key].shape != tensor.shape:
-            raise ValueError(
-                f"{name}: {key} has shape {tuple(state[key].shape)}, expected {tuple(tensor.shape)} beside the other "
-                "weights. They come from codecs of different sizes."
-            )
-        if not bool(torch.isfinite(state[key]).all()):
-            raise ValueError(f"{name}: {key} is not finite. The file is damaged, or the training diverged.")
+    weights.check_state(name, state, {key: tensor.shape for key, tensor in networks.state_dict().items()})
     networks.load_state_dict(dict(state), strict=True, assign=True)
     return networks.eval()
 

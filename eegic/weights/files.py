@@ -52,9 +52,7 @@ class Stored:
     licence: str
 
 
-def read(
-    source: str | os.PathLike[str], kind: str, *, download: bool = False, sha256: str | None = None
-) -> Stored:
+def read(source: str | os.PathLike[str], kind: str, *, download: bool = False, sha256: str | None = None) -> Stored:
     """Read weights from a file, or from a checkpoint that the manifest knows by name.
 
     Parameters
@@ -247,7 +245,7 @@ def _with_numpy_scalars(path: Path) -> object:
     """A stored score may be a numpy number: harmless, but on no list of torch."""
     import numpy as np
 
-    scalar = np._core.multiarray.scalar
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]  # where numpy numbers are unpickled
     allowed: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
         (scalar, "numpy.core.multiarray.scalar"),
         (scalar, "numpy._core.multiarray.scalar"),
@@ -264,10 +262,12 @@ def _check_expansion(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             expanded = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError):
-        return  # damaged: torch will not read it either, and says so
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(f"{path}: refused. Its table of contents is damaged ({error}). Copy it again.") from error
     if expanded > _MOST_EXPANSION * path.stat().st_size:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes would expand to {expanded}. No checkpoint does; refused.")
+        raise ValueError(
+            f"{path}: {path.stat().st_size} bytes would expand to {expanded}. No checkpoint does; refused."
+        )
 
 
 def _first_line(error: Exception | None) -> str:

@@ -1,0 +1,48 @@
+"""Information content as a table in a text file, in our layout or in that of the published program."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+
+import numpy as np
+
+from eegic import _files
+from eegic.series import FeatureSeries
+
+
+def write_csv(series: FeatureSeries, path: str | os.PathLike[str]) -> None:
+    """Write one row per time, atomically.
+
+    Parameters
+    ----------
+    series : FeatureSeries
+        As `information_content` gives it.
+    path : str or Path
+        The file.
+
+    Notes
+    -----
+    Columns are ``time`` (seconds), then the features, then the standard error of each, ``se of ic 0.3``. A series with
+    the stamps of the published program is written in its layout: ``Time,IC_0.3``, unknown values as ``nan``.
+    """
+    published = series.info.get("stamp") == "reference"
+    if published:
+        header = ["Time", *(f"IC_{float(level)}" for level in series.info["noise"])]
+        columns = series.values
+    else:
+        header = ["time", *series.names]
+        columns = series.values
+        if series.se is not None:
+            header += [f"se of {name}" for name in series.names]
+            columns = np.hstack([columns, series.se])
+    with _files.replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(header)
+        for time, row in zip(series.times, columns, strict=True):
+            rows.writerow([repr(float(time)), *_written(row)])
+
+
+def _written(row: Iterable[float]) -> list[str]:
+    return [f"{value:.7g}" for value in row]
