@@ -32,6 +32,18 @@ def test_quick_nulls_end_with_a_table():
     assert "one call x 20" in done.stdout and "torch: " in done.stdout.splitlines()[-1]
 
 
+def test_quick_information_content_ends_with_a_table():
+    script = str(ROOT / "benchmarks" / "bench_ic.py")
+    command = [sys.executable, script, "--quick", "--repeat", "1", "--seeds", "1", "--frames", "20", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "times faster" in done.stdout and "published procedure, plain" in done.stdout
+    for way in ("reference", "fast", "exact"):
+        assert f"eegic, {way}" in done.stdout
+    errors = [float(line.split()[-1]) for line in done.stdout.splitlines() if "eegic, " in line or "plain" in line]
+    assert len(errors) == 5 and max(errors) < 5  # nats: both sides compute the same thing
+
+
 def test_memory_of_reading_is_measured():
     script = str(ROOT / "benchmarks" / "mem_preprocess.py")
     command = [sys.executable, script, "--minutes", "1", "--sfreq", "128"]

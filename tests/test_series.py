@@ -1,6 +1,8 @@
 """A feature over time: what is refused, and what each way of resampling conserves."""
 
 import os
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -352,6 +354,92 @@ class TestAlgebra:
     def test_select_refuses_an_unknown_name(self):
         with pytest.raises(ValueError, match=r"select: expected one of 'a', 'b', 'c', got 'B'"):
             series().select(["a", "B"])
+
+
+class TestInfo:
+    """How values were made goes where they go."""
+
+    INFO = MappingProxyType({"model": "µ", "noise": [0.0, 0.3], "seed": 7, "codec": {"name": None, "fitted": True}})
+
+    def informed(self):
+        a = noisy()
+        return FeatureSeries(a.values, a.times, a.names, se=a.se, info=self.INFO)
+
+    def test_none_is_empty(self):
+        assert dict(series().info) == {} == dict(FeatureSeries([1.0], [0.0], "x", info={}).info)
+
+    def test_it_goes_through_everything(self):
+        s = self.informed()
+        assert s.info == self.INFO
+        assert s.shift(0.1).info == s.select(["c", "a"]).info == self.INFO
+        for kind in ("hold", "linear", "impulse"):
+            assert s.resample(10.0, kind=kind).info == self.INFO
+
+    def test_parts_of_a_stack_keep_theirs_under_their_names(self):
+        s = self.informed()
+        plain = FeatureSeries(s.values[:, 0], s.times, "plain")
+        other = FeatureSeries(s.values[:, 0], s.times, "other", info={"seed": 8})
+        assert s.stack(plain, other).info == {"a, b, c": self.INFO, "other": {"seed": 8}}
+        assert plain.stack(s).info == {"a, b, c": self.INFO}
+        assert s.stack(plain).stack(other).info == {"a, b, c, plain": {"a, b, c": self.INFO}, "other": {"seed": 8}}
+        assert plain.stack().info == {}
+
+    def test_it_is_a_copy_and_cannot_be_changed(self):
+        given = {"noise": [0.3]}
+        s = FeatureSeries([1.0], [0.0], "x", info=given)
+        given["noise"].append(0.6)
+        given["more"] = 1
+        assert s.info == {"noise": [0.3]}
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            s.info["noise"] = []
+        with pytest.raises(AttributeError, match="cannot assign to field"):
+            s.info = {}
+
+    def test_it_is_what_a_file_would_give_back(self, tmp_path):
+        s = FeatureSeries([1.0], [0.0], "x", info={"pair": (1, 2), 3: "three"})
+        assert s.info == {"pair": [1, 2], "3": "three"}
+        for one in (s, self.informed()):
+            one.save(tmp_path / "a.npz")
+            back = FeatureSeries.load(tmp_path / "a.npz")
+            assert back.info == one.info
+            with pytest.raises(TypeError, match="does not support item assignment"):
+                back.info["more"] = 1
+
+    @pytest.mark.parametrize(
+        "info",
+        [
+            {"array": np.zeros(2)},
+            {"number": np.int64(3)},
+            {"unknown": float("nan")},
+            {"set": {1}},
+            {("a", "b"): 1},
+            {"path": Path("x")},
+            5,
+            "text",
+        ],
+    )
+    def test_what_json_cannot_hold(self, info):
+        with pytest.raises(TypeError, match="info: expected what JSON can hold .*Write numbers, strings, lists"):
+            FeatureSeries([1.0], [0.0], "x", info=info)
+
+    def test_a_file_from_before_info_is_read(self, tmp_path):
+        schema = np.array("eegic.FeatureSeries/1")
+        np.savez(tmp_path / "a.npz", values=np.ones((2, 1)), times=np.arange(2.0), names=np.array(["x"]), schema=schema)
+        assert FeatureSeries.load(tmp_path / "a.npz").info == {}
+
+    @pytest.mark.parametrize(
+        ("stored", "error", "message"),
+        [
+            ("{half", ValueError, "a.npz: its info cannot be read as JSON .*Make the series again"),
+            ("[1, 2]", TypeError, "info: expected what JSON can hold"),
+            ("NaN", TypeError, "info: expected what JSON can hold"),
+        ],
+    )
+    def test_a_damaged_one_is_refused(self, tmp_path, stored, error, message):
+        arrays = {"values": np.zeros(2), "times": np.arange(2.0), "names": np.array(["x"]), "info": np.array(stored)}
+        _files.write_npz(tmp_path / "a.npz", {**arrays, "schema": np.array("eegic.FeatureSeries/1")})
+        with pytest.raises(error, match=message):
+            FeatureSeries.load(tmp_path / "a.npz")
 
 
 class TestFile:

@@ -16,7 +16,7 @@ from torch import Tensor
 from eegic.flow.divergence import Differentiable, Probes
 from eegic.flow.path import log_normal
 
-_PRIOR = 4.0  # rows' worth of belief that the nodes of a stream err independently
+_PRIOR = 1.0  # a row's worth of belief that the nodes of a stream err independently
 _NEXT_TO_NOTHING = 1e-3  # of the mean over rows
 
 

@@ -307,8 +307,9 @@ def _encoded_all(
     if isinstance(audio, Mapping):
         named = {name: _renamed(_read(sound), name) for name, sound in audio.items()}
     else:
-        several = isinstance(audio, Iterable) and not isinstance(audio, (*_ONE, np.ndarray))
-        sounds = [_read(sound) for sound in (audio if several else [audio])]
+        one = isinstance(audio, (*_ONE, np.ndarray)) or not isinstance(audio, Iterable)
+        each: Any = [audio] if one else audio
+        sounds = [_read(sound) for sound in each]
         _checks.unique_names("audio", [sound.name for sound in sounds], len(sounds), "sound")
         named = {sound.name: sound for sound in sounds}
     if not named:

@@ -137,7 +137,8 @@ class SurprisalModel:
         steps, probes : int, optional
             Steps along the whole path, and probes at each; by default 16 and 2 (``fast``), 100 and 4 (``reference``).
         tolerance : float, optional
-            In ``exact`` mode: nats by which the result may still change; by default 0.01.
+            In ``exact`` mode: nats by which the path and the divergence along it may each still change the result; by
+            default 0.01.
         batch : int, optional
             Jacobian products computed at once; where CUDA memory runs out, it is halved. It changes speed and memory,
             and results by rounding only (less than 1e-3 nats).

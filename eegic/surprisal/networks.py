@@ -284,6 +284,7 @@ class ConditionalVelocity:
         )
         return out
 
+    @torch.no_grad()
     def products(self, x: Tensor, t: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor]:
         """Velocity (..., data), and Jacobian products (k, ..., data) of tangents (k, ..., data).
 
