@@ -14,16 +14,18 @@ T = TypeVar("T")
 def resolve(device: str | torch.device) -> torch.device:
     """Return the device meant by "auto" (CUDA if there is one, else the CPU), "cpu", "cuda" or "cuda:1"."""
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:
         resolved = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}.") from error
+    if resolved.type not in ("cpu", "cuda"):
+        raise ValueError(f"device: expected 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}.")
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device: {device!r} asked for, but torch finds no CUDA device. Use 'auto' or 'cpu'.")
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device: {device!r} asked for, but there are {torch.cuda.device_count()} CUDA devices.")
-    return resolved
+    return torch.device("cuda", resolved.index or 0) if resolved.type == "cuda" else resolved
 
 
 def in_batches(run: Callable[[int, int], T], n_items: int, batch: int) -> list[T]:

@@ -158,6 +158,8 @@ def read_audio(path: str | os.PathLike[str], *, name: str | None = None) -> Audi
     import soundfile
 
     path = Path(path)
+    if path.is_dir():  # '' is the folder one is in
+        raise IsADirectoryError(f"{path}: expected a sound file, got a folder. Pass the files in it, one by one.")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such sound file.")
     try:

@@ -82,7 +82,8 @@ def ic(
     out: Annotated[Path, typer.Option(help="Folder for NAME.csv, NAME.npz and NAME.png.")] = Path("eegic-ic"),
     figure: Annotated[bool, typer.Option(help="Draw NAME.png: the spectrogram, and information content below.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")] = False,
-    device: Annotated[str, typer.Option(help="auto (CUDA if there is one), cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out sounds whose NAME.csv is there already.")] = False,
+    device: Annotated[str, typer.Option(help="auto (CUDA if there is one), cpu, cuda or cuda:1.")] = "auto",
     batch: Annotated[
         int | None, typer.Option(min=1, help="Rows computed at once: speed and memory, not results.")
     ] = None,
@@ -100,7 +101,9 @@ def ic(
 
     matplotlib.use("Agg")
     levels = check_options(_numbers("--noise", noise), mode=mode, at=at, stamp=stamp, unit=unit, chunk=chunk)
-    _check_names(files, out, overwrite)
+    if resume:
+        files = [path for path in files if not (out / f"{path.stem}.csv").exists()]
+    _check_names(files, out, overwrite or resume)
     network = surprisal.load_surprisal(model, device=device)
     typer.echo(network)
     if codec is None and network.codec is None:
@@ -116,8 +119,9 @@ def ic(
                 device=device, batch=batch, rng=seed,
             )  # fmt: skip
             _write_ic(sound, series, out / path.stem, figure)
-        except (ValueError, OSError) as error:
-            typer.echo(f"eegic: {error}", err=True)
+        except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: the GPU is out of memory
+            named = str(path) in str(error)
+            typer.echo(f"eegic: {error}" if named else f"eegic: {path}: {error}", err=True)
             failed += 1
         else:
             typer.echo(f"{series} -> {out / path.stem}.csv")
@@ -131,13 +135,15 @@ def _write_ic(sound: eegic.Audio, series: eegic.FeatureSeries, stem: Path, figur
 
     from eegic import _files, surprisal, viz
 
-    surprisal.write_csv(series, stem.with_name(f"{stem.name}.csv"))
+    picture = stem.with_name(f"{stem.name}.png")
+    picture.unlink(missing_ok=True)  # that of an earlier run would not belong to these numbers
     series.save(stem.with_name(f"{stem.name}.npz"))
     if figure:
         drawn = viz.plot_information_content(sound, series)
-        with _files.replacing(stem.with_name(f"{stem.name}.png")) as draft:
+        with _files.replacing(picture) as draft:
             drawn.savefig(draft, dpi=150)
         plt.close(drawn)
+    surprisal.write_csv(series, stem.with_name(f"{stem.name}.csv"))  # last: it says that the sound is done
 
 
 def _check_names(files: list[Path], out: Path, overwrite: bool) -> None:
@@ -149,7 +155,10 @@ def _check_names(files: list[Path], out: Path, overwrite: bool) -> None:
     results = [out / f"{stem}.{kind}" for stem in stems for kind in ("csv", "npz", "png")]
     there = [path for path in results if path.exists()]
     if there and not overwrite:
-        raise ValueError(f"{there[0]}: is there from an earlier run. Pass --overwrite to replace it, or another --out.")
+        raise ValueError(
+            f"{there[0]}: is there from an earlier run. Pass --overwrite to replace it, --resume to do what is "
+            "missing, or another --out."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
@@ -169,6 +178,7 @@ def convert(
     source: Annotated[str, typer.Argument(help="A checkpoint (.pt) in a public layout, or a name of `eegic weights`.")],
     out: Annotated[Path, typer.Argument(help="The file to write, .safetensors; settings go into .json beside it.")],
     download: Annotated[bool, typer.Option("--download", help="Fetch a named checkpoint if it is not here.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Rewrite a checkpoint as safetensors and json, once it has been checked weight by weight.
 
@@ -176,11 +186,13 @@ def convert(
     """
     from eegic import codec, surprisal, weights
 
+    if out.exists() and not overwrite:
+        raise ValueError(f"{out}: is there already. Pass --overwrite to replace it, or name another file.")
     kind = _checks.one_of(f"{source}: kind", weights.kind_of(source), weights.KINDS)
     load = {"surprisal": surprisal.load_surprisal, "codec": codec.load_codec}[kind]
     model = load(source, device="cpu", download=download)
     model.save(out)
-    typer.echo(f"{model}\nsha256 {model.sha256}\n-> {out}")
+    typer.echo(f"{model}\nfrom {source}, sha256 {model.sha256}\n-> {out}, sha256 {weights.read(out, kind).sha256}")
 
 
 @app.command()
@@ -201,7 +213,11 @@ def weights(
     entry = known[name]
     for field in ("name", "kind", "about", "repository", "file", "revision", "sha256", "licence"):
         typer.echo(f"{field:<12} {getattr(entry, field)}")
-    stored = weights.read(name, entry.kind, download=download)
+    try:
+        stored = weights.read(name, entry.kind, download=download)
+    except FileNotFoundError as error:
+        typer.echo(f"{'found':<12} no; {error}")
+        return
     typer.echo(f"{'found':<12} sha256 {stored.sha256}, {sum(t.numel() for t in stored.state.values())} numbers")
 
 

@@ -90,6 +90,10 @@ class FeatureSeries:
         """Median interval between successive times, in seconds (nan for a single time)."""
         return float(np.median(np.diff(self.times))) if self.n_times > 1 else float("nan")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes, which a read-only mapping by itself cannot."""
+        return _rebuilt, (self.values, self.times, self.names, self.se, dict(self.info))
+
     def __repr__(self) -> str:
         """Names, size, span, and the largest standard error."""
         error = "" if self.se is None else f", SE up to {np.fmax.reduce(self.se, axis=None):.2g}"
@@ -144,6 +148,17 @@ class FeatureSeries:
         se = None if self.se is None else resampled(self.se, np.hypot)  # in quadrature
         times = np.arange(n_times) / sfreq
         return FeatureSeries(resampled(self.values, np.add), times, self.names, se=se, info=self.info)
+
+    def centred(self, at: float | Sequence[float] | np.ndarray | None = None) -> FeatureSeries:
+        """Return the series with `at`, by default the mean of each feature, subtracted from its values.
+
+        An analysis takes 0 before and after a sound, which for information content is far from anything that the music
+        does. For several sounds pass the same `at`, one number per feature, so that they stay comparable.
+        """
+        centre = np.nanmean(self.values, axis=0) if at is None else np.asarray(at, dtype=float)
+        if centre.shape not in ((), (self.n_features,)) or not np.isfinite(centre).all():
+            raise ValueError(f"at: expected a finite number per feature ({self.n_features}), got {at!r}.")
+        return replace(self, values=self.values - centre)
 
     def shift(self, seconds: float) -> FeatureSeries:
         """Return the series with `seconds` added to every time (positive: later)."""
@@ -202,6 +217,12 @@ def _info(info: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return MappingProxyType(json.loads(json.dumps(dict(info or {}), allow_nan=False)))
     except (TypeError, ValueError) as error:
         raise TypeError(f"info: expected what JSON can hold ({error}). Write numbers, strings, lists.") from error
+
+
+def _rebuilt(
+    values: object, times: object, names: tuple[str, ...], se: object, info: Mapping[str, Any]
+) -> FeatureSeries:
+    return FeatureSeries(values, times, names, se=se, info=info)
 
 
 def _columns(name: str, given: object, advice: str) -> np.ndarray:

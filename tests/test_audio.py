@@ -311,8 +311,10 @@ class TestFiles:
             read_audio(tmp_path / "a.wav")
 
     def test_missing_file_and_folder(self, tmp_path):
-        for path in (tmp_path / "missing.wav", tmp_path):
-            with pytest.raises(FileNotFoundError, match="no such sound file"):
+        with pytest.raises(FileNotFoundError, match="missing.wav: no such sound file"):
+            read_audio(tmp_path / "missing.wav")
+        for path in (tmp_path, str(tmp_path), ""):
+            with pytest.raises(IsADirectoryError, match="expected a sound file, got a folder. Pass the files in it"):
                 read_audio(path)
 
     def test_a_float_file_with_nan_is_refused(self, tmp_path):

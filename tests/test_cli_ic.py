@@ -83,7 +83,7 @@ class TestIC:
             np.testing.assert_array_equal(series.times, expected.times)
             assert series.info == expected.info
             header, table = rows(out / f"{path.stem}.csv")
-            assert header == ["time", "ic 0", "ic 0.3", "se of ic 0", "se of ic 0.3"]
+            assert header == ["time (s)", "ic 0 (nats)", "ic 0.3 (nats)", "se of ic 0 (nats)", "se of ic 0.3 (nats)"]
             np.testing.assert_array_equal(table[:, 0], series.times)
             np.testing.assert_allclose(table[:, 1:], np.hstack([series.values, series.se]), rtol=1e-6)
         assert 5 < np.isnan(FeatureSeries.load(out / "one.npz").values[:, 0]).sum() < 60
@@ -136,7 +136,7 @@ class TestIC:
         lines = complained.splitlines()
         assert lines[0].startswith(f"eegic: {sounds / 'broken.wav'}: cannot be read as sound")
         assert lines[1].startswith(f"eegic: {sounds / 'missing.wav'}: no such sound file")
-        assert lines[2].startswith("eegic: silent: silent throughout")
+        assert lines[2].startswith(f"eegic: {sounds / 'silent.wav'}: silent: silent throughout")
         assert lines[3] == "eegic: 3 of 5 sounds failed." and len(lines) == 4
         assert "one.csv" in said and "two.csv" in said and "broken.csv" not in said
 
@@ -163,14 +163,14 @@ class TestIC:
         command = ("ic", sounds / "one.wav", sounds / "two.flac", "--model", models / "mind.safetensors", "--out", out)
         code, said, complained = eegic(*command)
         assert code == 2 and not said
-        assert (
-            f"two.{kind}: is there from an earlier run. Pass --overwrite to replace it, or another --out." in complained
-        )
+        assert f"two.{kind}: is there from an earlier run. Pass --overwrite to replace it, --resume" in complained
         assert [p.name for p in out.iterdir()] == [f"two.{kind}"]
         assert (out / f"two.{kind}").read_text() == "of an earlier run"
         if kind == "csv":
             code, *_ = eegic(*command, "--overwrite", "--no-figure")
-            assert code == 0 and (out / "two.csv").read_text().startswith("time,ic 0.3,se of ic 0.3\n")
+            assert code == 0 and (out / "two.csv").read_text().startswith(
+                "time (s),ic 0.3 (nats),se of ic 0.3 (nats)\n"
+            )
 
     def test_a_failure_leaves_the_earlier_result(self, eegic, models, sounds, tmp_path):
         out = tmp_path / "out"
@@ -208,7 +208,7 @@ class TestIC:
 
     def test_an_unknown_model_is_answered_with_names(self, eegic, sounds, tmp_path):
         code, _, complained = eegic("ic", sounds / "one.wav", "--model", "nowhere", "--out", tmp_path / "out")
-        assert code == 2 and "nowhere: no such file, and no surprisal of that name" in complained
+        assert code == 2 and "nowhere: no such file, and no surprisal model of that name" in complained
         assert "'pa-audioic'" in complained and "'music2latent'" not in complained
 
     def test_a_model_that_names_no_codec(self, eegic, models, sounds, tmp_path):
@@ -224,6 +224,18 @@ class TestIC:
         assert code == 2 and not said
         assert "cannot be written to (Not a directory). Name another folder with --out" in complained
 
+    def test_resume_does_what_is_missing(self, eegic, models, sounds, tmp_path):
+        """A figure left by an earlier run does not stay beside numbers of a later one."""
+        out = tmp_path / "out"
+        out.mkdir()
+        (out / "one.csv").write_text("done")
+        (out / "two.png").write_text("old")
+        command = ("ic", sounds / "one.wav", sounds / "two.flac", "--model", models / "mind.safetensors", "--out", out)
+        code, said, _ = eegic(*command, "--resume", "--no-figure")
+        assert code == 0 and "two.csv" in said and "one.csv" not in said
+        assert (out / "one.csv").read_text() == "done"
+        assert {p.name for p in out.iterdir()} == {"one.csv", "two.csv", "two.npz"}
+
 
 class TestTables:
     def series(self, **info):
@@ -233,9 +245,9 @@ class TestTables:
         )
 
     def test_own_layout(self, tmp_path):
-        write_csv(self.series(stamp="onset", noise=[0, 0.25]), tmp_path / "a.csv")
+        write_csv(self.series(stamp="onset", unit="bits"), tmp_path / "a.csv")
         assert (tmp_path / "a.csv").read_text() == (
-            "time,ic 0,ic 0.25,se of ic 0,se of ic 0.25\n"
+            "time (s),ic 0 (bits),ic 0.25 (bits),se of ic 0 (bits),se of ic 0.25 (bits)\n"
             "0.0,nan,nan,nan,nan\n"
             "0.09287981859410431,1.234568,-2,0.1,0.1\n"
             "0.18575963718820862,1e-09,12345.68,0.1,0.1\n"
@@ -243,18 +255,29 @@ class TestTables:
 
     def test_without_standard_errors(self, tmp_path):
         write_csv(FeatureSeries([1.5], [0.25], "ic, 0.3"), tmp_path / "a.csv")
-        assert (tmp_path / "a.csv").read_text() == 'time,"ic, 0.3"\n0.25,1.5\n'
+        assert (tmp_path / "a.csv").read_text() == 'time (s),"ic, 0.3"\n0.25,1.5\n'
 
     def test_published_layout(self, tmp_path):
-        write_csv(self.series(stamp="reference", noise=[0, 0.25]), tmp_path / "a.csv")
+        write_csv(self.series(stamp="reference", unit="nats"), tmp_path / "a.csv")
         assert (tmp_path / "a.csv").read_text() == (
             "Time,IC_0.0,IC_0.25\n0.0,nan,nan\n0.09287981859410431,1.234568,-2\n0.18575963718820862,1e-09,12345.68\n"
         )
 
+    def test_published_columns_are_named_by_what_they_hold(self, tmp_path):
+        series = self.series(stamp="reference", unit="nats", noise=[0, 0.25])
+        write_csv(series.select(["ic 0.25", "ic 0"]), tmp_path / "a.csv")
+        assert (
+            (tmp_path / "a.csv").read_text().startswith("Time,IC_0.25,IC_0.0\n0.0,nan,nan\n0.09287981859410431,-2,1.2")
+        )
+        entropies = FeatureSeries(series.values, series.times, ("entropy 0", "entropy 0.25"), info=dict(series.info))
+        for other in (entropies, self.series(stamp="reference", unit="bits")):
+            write_csv(other, tmp_path / "a.csv")
+            assert (tmp_path / "a.csv").read_text().startswith(f"time (s),{other.names[0]} ({other.info['unit']})")
+
     def test_a_failed_write_leaves_the_old_file(self, tmp_path):
         (tmp_path / "a.csv").write_text("old")
-        with pytest.raises(KeyError):
-            write_csv(self.series(stamp="reference"), tmp_path / "a.csv")  # levels that nobody knows
+        with pytest.raises(UnicodeEncodeError):
+            write_csv(FeatureSeries([1.5], [0.25], "ic \ud800"), tmp_path / "a.csv")
         assert [p.name for p in tmp_path.iterdir()] == ["a.csv"] and (tmp_path / "a.csv").read_text() == "old"
 
 
@@ -354,7 +377,8 @@ class TestWeights:
             r"kind +surprisal",
         ):
             assert re.search(line, said), said
-        assert code == 2 and "not on this machine. Nothing is fetched unless asked" in complained
+        assert (code, complained) == (0, "")
+        assert "not on this machine. Nothing is fetched unless asked" in said
         assert not list(tmp_path.iterdir())
 
     def test_without_the_hub_one_line_says_what_to_install(self, eegic, monkeypatch):

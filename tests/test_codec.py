@@ -1,5 +1,7 @@
 """The codec as one uses it: sound of any kind in, latents and their times out, chunks, decoding, files, refusals."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,21 @@ class TestChunks:
             jumps[chunk] = np.abs(z[25:] - z[:-25]).max()  # one period apart
         assert jumps["overlap"] < 1e-4 < 0.1 < jumps["reference"]
 
+    @pytest.mark.parametrize(("chunk", "most"), [("reference", 375 * 4), ("overlap", 64 * 4 + 2 * 8)])
+    def test_the_whole_spectrogram_is_never_there(self, slow, monkeypatch, chunk, most):
+        """Of 5004 frames, as many are analysed at once as a chunk has, or a block with what its neighbours lend it."""
+        analysed, analyse = [], spectrum.analyse
+
+        def counting(samples, config):
+            analysed.append(analyse(samples, config))
+            return analysed[-1]
+
+        monkeypatch.setattr(spectrum, "analyse", counting)
+        assert len(slow.encode(sound((64 * 1251 + 60) / 400, 400.0), chunk=chunk)) == 1251
+        frames = [x.shape[-1] for x in analysed]
+        assert sum(frames) >= 1251 * 4
+        assert max(frames) <= most
+
     def test_memory_that_runs_out_changes_nothing(self, slow):
         """A device that cannot hold more than 300 frames of a chunk of 1500 computes it block by block."""
         audio = sound(100, 400.0)
@@ -263,6 +280,24 @@ class TestFiles:
         back = load_codec(tmp_path / "music2latent.pt", device="cpu")
         assert back.config == config
         np.testing.assert_allclose(back.encode(sound(0.1, 44100.0)), codec.encode(sound(0.1, 44100.0)), atol=1e-4)
+
+    def test_the_json_says_where_it_comes_from(self, tmp_path):
+        codec = Codec.untrained(SMALL)
+        codec.save(tmp_path / "first.safetensors")
+        loaded = load_codec(tmp_path / "first.safetensors", device="cpu")
+        loaded.save(tmp_path / "second.safetensors")
+        first, second = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("first", "second"))
+        assert first["source"] is None
+        assert second["source"] == {"name": "first", "sha256": loaded.sha256}
+        assert first["licence"] == second["licence"] == "none needed"
+
+    def test_settings_that_are_not_there(self, tmp_path, codec):
+        """Only public checkpoints leave rates and constants to convention: here 44100 Hz would be wrong by 5.5."""
+        settings = SMALL.settings()
+        del settings["sfreq"], settings["hop"]
+        weights.write(tmp_path / "odd.safetensors", "codec", codec.networks.state_dict(), settings)
+        with pytest.raises(ValueError, match="odd: expected all settings .* but 'hop', 'sfreq' are not there"):
+            load_codec(tmp_path / "odd.safetensors", device="cpu")
 
     @pytest.mark.parametrize(
         ("change", "message"),

@@ -394,7 +394,7 @@ class TestInfo:
             "seed": "11", "device": "cpu", "sounding": [start / SFREQ, stop / SFREQ],
         }  # fmt: skip
         assert {key: info[key] for key in expected} == expected
-        assert set(info) == {*expected, "solver", "probe kind", "context", "sound sha256"}
+        assert set(info) == {*expected, "solver", "probe kind", "context", "sound sha256", "latent"}
         exact = information_content(sound, model, codec=codec, mode="exact", tolerance=0.02).info
         assert exact["tolerance"] == 0.02 and "probes" not in exact
 
@@ -571,7 +571,7 @@ class TestRefused:
     def test_files_that_are_not_there(self, codec, model, tmp_path):
         with pytest.raises(FileNotFoundError, match="no such sound file"):
             information_content(tmp_path / "none.wav", model, codec=codec)
-        with pytest.raises(FileNotFoundError, match="nowhere: no such file, and no surprisal of that name"):
+        with pytest.raises(FileNotFoundError, match="nowhere: no such file, and no surprisal model of that name"):
             information_content(tune(0.3), "nowhere", codec=codec)
         with pytest.raises(FileNotFoundError, match="nowhere: no such file, and no codec of that name"):
             information_content(tune(0.3), model, codec="nowhere")

@@ -61,7 +61,8 @@ class TestPooling:
     @pytest.mark.parametrize("duration", [None, 0.3, "each"])
     def test_equals_a_loop(self, rng, how, duration):
         series = frames(rng)
-        onsets = np.sort(rng.choice(np.arange(-5, 90), 25, replace=False)) * 0.0929  # on frames, and outside
+        onsets = np.sort(rng.choice(np.arange(-1, 81), 25, replace=False)) * 0.0929  # on frames, and a step outside
+        onsets[[0, -1]] = -0.0929, 80 * 0.0929
         seconds = rng.uniform(0.05, 0.6, 25) if duration == "each" else np.full(25, duration or np.inf)
         pooled = at_notes(series, onsets, how=how, duration=seconds if duration == "each" else duration)
         np.testing.assert_array_equal(pooled.times, onsets)
@@ -82,6 +83,49 @@ class TestPooling:
                 found = (pooled.values[note, feature], pooled.se[note, feature])
                 np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert np.isnan(pooled.values).any() and not np.isnan(pooled.values).all()
+
+    @pytest.mark.parametrize("how", POOLS)
+    def test_notes_outside_take_nothing_and_it_is_said(self, rng, how):
+        """What lies inside is as if the others were not there, although one of them lasts into the series."""
+        series = frames(rng).shift(2.0)  # 2 to 9.34 s
+        inside = np.array([2.21, 4.0, 9.4])
+        onsets = np.concatenate([[0.5, 1.5], inside, [9.5, 30.0, 31.0]])
+        with pytest.warns(
+            UserWarning, match=r"onsets: 5 of 8 lie outside the series \(2 to 9.3391 s\) .*at 0.5 s"
+        ) as said:
+            pooled = at_notes(series, onsets, how=how)
+        assert "Are onsets in seconds from the start of the sound?" in str(said[0].message)
+        assert [warning.filename for warning in said] == [__file__]  # the line to look at is the caller's
+        assert np.isnan(pooled.values[[0, 1, 5, 6, 7]]).all() and np.isnan(pooled.se[[0, 1, 5, 6, 7]]).all()
+        expected = at_notes(series, inside, how=how)
+        np.testing.assert_array_equal(pooled.values[2:5], expected.values)
+        np.testing.assert_array_equal(pooled.se[2:5], expected.se)
+        assert not np.isnan(pooled.values[2:4]).any()
+
+    def test_onsets_in_milliseconds_are_noticed(self):
+        series = FeatureSeries(np.arange(1.0, 9.0), np.arange(8) / 10, "ic")
+        with pytest.warns(UserWarning, match="onsets: 2 of 3 lie outside the series .*the first at 100 s"):
+            at_notes(series, [0.0, 100.0, 500.0])
+
+    def test_one_step_outside_is_still_inside(self):
+        """Frames stamped at their ends begin one step after the sound; the last one lasts a step."""
+        series = FeatureSeries([1.0, 7.0, 3.0], [0.1, 0.2, 0.3], "ic")
+        np.testing.assert_array_equal(at_notes(series, [0.0, 0.3, 0.4]).values[:, 0], [7, 3, np.nan])
+        for onset in (-1e-6, 0.4 + 1e-6):
+            with pytest.warns(UserWarning, match="onsets: 1 of 1 lie outside"):
+                assert np.isnan(at_notes(series, [onset]).values).all()
+
+    def test_a_single_frame_has_no_step(self):
+        series = FeatureSeries([4.0], [0.1], "ic")
+        assert at_notes(series, [0.1]).values == 4
+        for onset in (0.0, 0.2):
+            with pytest.warns(UserWarning, match=r"outside the series \(0.1 to 0.1 s\)"):
+                assert np.isnan(at_notes(series, [onset]).values).all()
+
+    def test_how_frames_were_made_stays_known(self):
+        info = {"noise": [0.0, 0.3], "stamp": "onset"}
+        pooled = at_notes(FeatureSeries([1.0, 2.0], [0.0, 0.1], "ic", info=info), [0.0, 0.1])
+        assert dict(pooled.info) == info
 
     def test_a_frame_belongs_to_one_note(self, rng):
         """Means times numbers of frames give back the sum of all frames from the first onset on."""

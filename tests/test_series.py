@@ -1,6 +1,8 @@
 """A feature over time: what is refused, and what each way of resampling conserves."""
 
+import copy
 import os
+import pickle
 from pathlib import Path
 from types import MappingProxyType
 
@@ -532,3 +534,21 @@ class TestFile:
         _files.write_npz(tmp_path / "a.npz", {**honest, "se": np.array([1.0, -1.0])})
         with pytest.raises(ValueError, match=r"se: .* got -1\.0 at row 1"):
             FeatureSeries.load(tmp_path / "a.npz")
+
+
+def test_series_travel_to_other_processes():
+    series = FeatureSeries([1.0, np.nan], [0.0, 0.5], "ic 0.3", se=[0.1, 0.1], info={"noise": [0.3]})
+    for back in (pickle.loads(pickle.dumps(series)), copy.deepcopy(series)):
+        np.testing.assert_array_equal(back.values, series.values)
+        np.testing.assert_array_equal(back.se, series.se)
+        assert (back.names, dict(back.info)) == (series.names, {"noise": [0.3]})
+        assert not back.values.flags.writeable
+
+
+def test_centred_takes_means_or_what_it_is_given(rng):
+    series = FeatureSeries(rng.normal(20, 1, (50, 2)), np.arange(50) / 10, ["a", "b"], se=np.ones((50, 2)))
+    np.testing.assert_allclose(series.centred().values.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_array_equal(series.centred([20.0, 1.0]).values, series.values - [20.0, 1.0])
+    np.testing.assert_array_equal(series.centred().se, series.se)
+    with pytest.raises(ValueError, match=r"at: expected a finite number per feature \(2\), got \[1.0\]"):
+        series.centred([1.0])

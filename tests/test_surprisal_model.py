@@ -285,7 +285,7 @@ class TestModes:
 
     def test_at_level_0_both_points_are_the_latent(self, model):
         z = latents()
-        both = [model.information_content(z, mode="exact", at=at, tolerance=1e-5) for at in ("expectation", "ode")]
+        both = [model.information_content(z, 0.0, mode="exact", at=at, tolerance=1e-5) for at in ("expectation", "ode")]
         np.testing.assert_allclose(*both, rtol=0, atol=1e-4)
 
     def test_near_pure_noise_all_is_equally_surprising(self, model):
@@ -461,7 +461,7 @@ class TestDoor:
             ((), ValueError, "noise: expected one or more levels from 0 to below 1, got none"),
             ((0.3, 0.3), ValueError, "noise: expected different levels, got 0.3, 0.3"),
             (np.nan, ValueError, "noise: expected a finite number of noise level, got nan"),
-            ("0.3", TypeError, "noise: expected a number of noise level, got '0'"),
+            ("0.3", TypeError, "noise: expected one or more numbers from 0 to below 1, got '0.3'"),
         ],
     )
     def test_noise(self, model, noise, error, message):
@@ -498,16 +498,18 @@ class TestDoor:
             model.information_content(latents(), **settings)
 
     def test_on_the_device_where_it_is(self, model):
-        there = model.to("meta")
-        assert there.networks.head.freqs.device.type == "meta"
-        assert model.networks.head.freqs.device.type == model.device.type == "cpu"
+        assert model.to("cpu") is model
+        with pytest.raises(ValueError, match="device: expected 'auto', 'cpu', 'cuda' or 'cuda:1', got 'meta'"):
+            model.to("meta")
 
     def test_keys(self, model):
         with pytest.raises(ValueError, match=r"keys: expected one per sound \(2\), got 1"):
             model.estimate_all([latents(), latents(5)], keys=["a"])
 
     def test_repr(self, model):
-        expected = "SurprisalModel(untrained-0: 4 dimensions, width 16, depth 2, 100 frames, on cpu, licence unknown)"
+        expected = (
+            "SurprisalModel(untrained-0: 4 dimensions, width 16, depth 2, 100 frames, on cpu, licence none needed)"
+        )
         assert repr(model) == expected
         assert isinstance(model.estimate(latents()), LatentIC)
 

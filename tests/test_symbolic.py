@@ -8,19 +8,9 @@ import numpy as np
 import pytest
 
 from eegic.datasets import MelodyGrammar
-from eegic.surprisal.symbolic import (
-    ESCAPES,
-    FLOORS,
-    LONG_TERM,
-    MODELS,
-    SHORT_TERM,
-    SMOOTHINGS,
-    MelodyModel,
-    NoteIC,
-    Rules,
-    combine,
-)
-from eegic.surprisal.symbolic import PPM as Model
+from eegic.surprisal.ppm import ESCAPES, FLOORS, LONG_TERM, SHORT_TERM, SMOOTHINGS, Rules, combine
+from eegic.surprisal.ppm import PPM as Model
+from eegic.surprisal.symbolic import MODELS, MelodyModel, NoteIC
 
 IDYOM = Path(__file__).parent / "references" / "idyom_chorales.npz"
 
@@ -194,6 +184,24 @@ class TestCombination:
         np.testing.assert_allclose(weights, [1, 0], atol=1e-9)
         np.testing.assert_allclose(p, certain, atol=1e-9)
         assert combine([[1.0], [1.0]])[0] == 1
+
+    @pytest.mark.parametrize("certain", [(3e-4, 3e-5, 3e-6), (3e-6, 1e-6, 3e-7)])
+    def test_nearly_certain_models_weigh_by_their_entropy(self, certain):
+        """Relative entropies from .006 down to 1e-5: none of them is taken for certain."""
+        rest = np.array(certain)[:, None]
+        p = np.concatenate([1 - 3 * rest, np.repeat(rest, 3, axis=1)], axis=1)
+        entropies = -(1 - 3 * rest) * np.log1p(-3 * rest) - 3 * rest * np.log(rest)  # nats; units cancel
+        for bias in (1, 7):
+            expected = entropies[:, 0] ** -bias / np.sum(entropies**-bias)
+            np.testing.assert_allclose(combine(p, bias=bias)[1], expected, rtol=1e-6)
+
+    def test_beyond_a_millionth_certainty_is_the_same(self):
+        """Relative entropies of 4e-7 and 5e-9 count as 1e-6; the third, 1e-5, is less certain than that."""
+        rest = np.array([[1e-8], [1e-10], [3e-7]]) * [1, 1, 1]
+        p = np.concatenate([1 - rest.sum(axis=1, keepdims=True), rest], axis=1)
+        third = -np.sum(p[2] * np.log2(p[2])) / 2
+        expected = np.array([1e6, 1e6, 1 / third])
+        np.testing.assert_allclose(combine(p, bias=1)[1], expected / expected.sum(), rtol=1e-12)
 
     @pytest.mark.parametrize(
         ("given", "message"),

@@ -1,13 +1,17 @@
 """A consistency autoencoder of sound: from samples to a few numbers per tenth of a second, and back.
 
-| room | what lies there |
-|---|---|
-| `config` | sizes and constants, and how they are read off weights |
-| `spectrum` | sound to compressed spectrogram and back |
-| `networks` | encoder, decoder and U-Net in the Music2Latent format |
-| `consistency` | coefficients, noise schedule, decoding in one call or several |
-| `streaming` | features of a long sound block by block, equal to those of the whole |
-| `codec` | the codec as one uses it: `load_codec`, `Codec.encode`, `Codec.decode` |
+`config`
+    Sizes and constants, and how they are read off weights.
+`spectrum`
+    Sound to compressed spectrogram and back.
+`networks`
+    Encoder, decoder and U-Net in the Music2Latent format.
+`consistency`
+    Coefficients, noise schedule, decoding in one call or several.
+`streaming`
+    Features of a long sound block by block, equal to those of the whole.
+`codec`
+    The codec as one uses it: `load_codec`, `Codec.encode`, `Codec.decode`.
 """
 
 from eegic.codec.codec import CHUNKS, Codec, load_codec

@@ -102,8 +102,9 @@ class Codec:
             What normalisations see. ``reference``: the published procedure. Up to 60 s the whole sound; beyond, chunks
             of 645 latents (59.9 s) without overlap, the last one filled up with the start of the sound. Latents then
             depend on where chunks begin and end. ``overlap``: the whole sound, whatever its length, computed block by
-            block (three times the work, but 1.3 GB of memory where a chunk of 60 s takes 7, at the public size); up to
-            60 s this is the same as ``reference`` but for rounding.
+            block; three times the work; up to 60 s this is the same as ``reference`` but for rounding. Memory at the
+            public size, with a batch of 1: ``reference`` takes 7 GB for a chunk of 60 s, however many there are;
+            ``overlap`` 0.7 GB and 4.2 MB per second of sound (1 GB for a minute, 16 GB for an hour).
         batch : int
             Chunks, or blocks of 64 latents, at a time. It changes speed and memory, and latents only by rounding (their
             variance is about 1; less than 1e-4 in all tests). Where CUDA memory runs out it is halved.
@@ -197,7 +198,9 @@ class Codec:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the weights as `path` (.safetensors) and the configuration beside it (.json), for `load_codec`."""
-        weights.write(path, "codec", self.networks.state_dict(), self.config.settings(), licence=self.licence)
+        source = {"name": self.name, "sha256": self.sha256} if self.sha256 else None
+        settings = self.config.settings()
+        weights.write(path, "codec", self.networks.state_dict(), settings, licence=self.licence, source=source)
 
     @classmethod
     def untrained(
@@ -252,27 +255,33 @@ class Codec:
             )
         used = torch.from_numpy(samples[: n_latents * config.samples_per_latent + config.overhang])
         with _devices.inference():
-            spectrogram = spectrum.analyse(used, config)[None]
-            whole = chunk == "overlap"
-            encoded = self._unbroken(spectrogram, batch, narrow) if whole else self._chunks(spectrogram, batch, narrow)
+            encoded = (self._unbroken if chunk == "overlap" else self._chunks)(used, batch, narrow)
             scale = config.scale if narrow else 1.0
             return (encoded.T / scale).contiguous().numpy()
 
-    def _chunks(self, spectrogram: Tensor, batch: int, narrow: bool) -> Tensor:
+    def _chunks(self, samples: Tensor, batch: int, narrow: bool) -> Tensor:
         """Chunks of the published procedure, (channels, n_latents)."""
-        size = self.config.chunk_latents * self.config.frames_per_latent
-        n_frames = spectrogram.shape[-1]
-        if n_frames > size:  # an exact multiple needs no filling; a chunk of nothing else would be cut again
-            spectrogram = torch.cat((spectrogram, spectrogram[..., : -n_frames % size]), dim=-1)
-        chunks = torch.cat(torch.split(spectrogram, min(size, n_frames), dim=-1))
+        config = self.config
+        n_latents = config.n_latents(len(samples))
+        size = min(config.chunk_latents, n_latents)  # of a chunk, in latents
 
         def run(start: int, stop: int) -> Tensor:
-            x = self._features(chunks[start:stop])
+            x = self._features(torch.stack([self._chunk(samples, size * i, size) for i in range(start, stop)]))
             return (self.networks.encoder.narrow(x) if narrow else x).cpu()
 
-        parts = [part for part in _devices.in_batches(run, len(chunks), batch) if part is not None]
+        parts = _devices.in_batches(run, -(-n_latents // size), batch)
         encoded = torch.cat(parts).transpose(0, 1).flatten(1)  # (channels, chunks, latents), then one after the other
-        return encoded[:, : n_frames // self.config.frames_per_latent]
+        return encoded[:, :n_latents]
+
+    def _chunk(self, samples: Tensor, start: int, size: int) -> Tensor:
+        """Spectrogram of `size` latents from `start` on; what the sound lacks for it is taken from its start."""
+        config = self.config
+        step = config.samples_per_latent
+        x = spectrum.analyse(samples[step * start : step * (start + size) + config.overhang], config)
+        missing = size * config.frames_per_latent - x.shape[-1]
+        if not missing:
+            return x
+        return torch.cat((x, spectrum.analyse(samples[: spectrum.n_samples(missing, config)], config)), dim=-1)
 
     def _features(self, chunks: Tensor) -> Tensor:
         encoder = self.networks.encoder
@@ -284,10 +293,10 @@ class Codec:
         torch.cuda.empty_cache()
         return streaming.features(encoder, chunks, self.config).to(self.device)  # the same in less memory
 
-    def _unbroken(self, spectrogram: Tensor, batch: int, narrow: bool) -> Tensor:
+    def _unbroken(self, samples: Tensor, batch: int, narrow: bool) -> Tensor:
         """The whole sound at once, (channels, n_latents)."""
         encoder = self.networks.encoder
-        x = streaming.features(encoder, spectrogram, self.config, batch=batch)
+        x = streaming.features_of_sound(encoder, samples, self.config, batch=batch)
         return encoder.narrow(x.to(self.device)).cpu()[0] if narrow else x[0]
 
     def _latents(self, z: object) -> Tensor:
@@ -338,10 +347,17 @@ def load_codec(
     Returns
     -------
     Codec
-        Its sizes and its bottleneck are read off the weights: names and shapes must match exactly.
+        Its sizes and its bottleneck are read off the weights: names and shapes must match exactly. What shapes cannot
+        tell stands in the .json; for a checkpoint without one, the values of the public codec are taken.
     """
     resolved = _devices.resolve(device)
     stored = weights.read(name_or_path, "codec", download=download, sha256=sha256)
+    lacking = [] if stored.public else sorted(set(CodecConfig().settings()) - set(stored.settings))
+    if lacking:
+        raise ValueError(
+            f"{stored.name}: expected all settings of a codec in its .json, but {_checks.listed(lacking)} are not "
+            "there. Convert the checkpoint again, or write the settings with the weights."
+        )
     config = CodecConfig.of(stored.state, stored.settings)
     built = _networks(config, stored.state, stored.name)
     codec = Codec(config, built, torch.device("cpu"), stored.name, stored.sha256, stored.licence)

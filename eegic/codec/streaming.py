@@ -2,9 +2,10 @@
 
 Two things tie a block to the rest. Convolutions reach a few frames beyond it: those are lent by its neighbours.
 Normalisations need mean and variance over the whole sound: those are gathered in one pass over all blocks per
-normalisation, the layers before it being computed again. Only what comes out of a downsampling in time is stored, so
-for the public sizes all passes together cost three times the single pass, and memory is 2.8 MB per second of sound for
-the largest layer stored, besides 0.7 for the spectrogram.
+normalisation, the layers before it being computed again. Only what comes out of a downsampling in time is stored, at
+most two such results at a time: one is read while the next is written. The spectrogram of a sound is analysed anew in
+each pass. So for the public sizes all passes together cost three times the single pass, and memory is 4.2 MB per second
+of sound (2.8 for the largest result, 1.4 for the next; 15 GB for an hour) besides that of a block.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from eegic import _devices
+from eegic.codec import spectrum
 from eegic.codec.config import CodecConfig
 from eegic.codec.networks import Down, Encoder, Normalise, Residual
 
@@ -46,10 +48,61 @@ def features(
         Where the spectrogram is; equal to ``encoder.features(spectrogram)`` but for rounding, whatever `batch` and
         `block`.
     """
-    device = encoder.conv_inp.weight.device
-    x, frames = spectrogram, config.frames_per_latent * block
+    return _through(encoder, _stored(spectrogram, _device(encoder)), config, batch, block)
+
+
+def features_of_sound(
+    encoder: Encoder, samples: Tensor, config: CodecConfig, *, batch: int = 1, block: int = BLOCK
+) -> Tensor:
+    """Features before the bottleneck of a sound of any length, whose spectrogram is never there as a whole.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Runs where its weights are; sound is analysed there, too.
+    samples : Tensor, shape (n_samples,)
+        On the CPU; a whole number of latents, and the overhang.
+    config, batch, block
+        As `features` takes them.
+
+    Returns
+    -------
+    Tensor, shape (1, flat, n_latents)
+        On the CPU; equal to ``features(encoder, spectrum.analyse(samples, config)[None], config)`` but for rounding.
+    """
+    device = _device(encoder)
+
+    def between(start: int, stop: int) -> Tensor:
+        first, last = config.hop * start, spectrum.n_samples(stop, config)
+        return spectrum.analyse(samples[first:last].to(device), config)[None]
+
+    n_frames = (len(samples) - config.overhang) // config.hop
+    return _through(encoder, _Frames(between, n_frames, samples.device), config, batch, block)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """What a segment reads: frames `start` to `stop` - 1 of `n`, where the encoder runs; the result lies at `home`."""
+
+    between: Callable[[int, int], Tensor]
+    n: int
+    home: torch.device
+
+
+def _stored(x: Tensor, device: torch.device) -> _Frames:
+    return _Frames(lambda start, stop: x[..., start:stop].to(device), x.shape[-1], x.device)
+
+
+def _device(encoder: Encoder) -> torch.device:
+    return encoder.conv_inp.weight.device
+
+
+def _through(encoder: Encoder, source: _Frames, config: CodecConfig, batch: int, block: int) -> Tensor:
+    """All segments, one after the other."""
+    frames = config.frames_per_latent * block
     for segment in _segments(encoder):
-        x = _whole(segment, x, device, frames, batch)
+        x = _whole(segment, source, frames, batch)
+        source = _stored(x, _device(encoder))
         frames = max(frames // segment.stride, 1)
     return x
 
@@ -103,9 +156,9 @@ class _Statistics:
         self.gathering = None
 
 
-def _whole(segment: _Segment, x: Tensor, device: torch.device, frames: int, batch: int) -> Tensor:
-    """One segment over all of `x`, in as many passes as it has normalisations, and one."""
-    n_frames = x.shape[-1]
+def _whole(segment: _Segment, source: _Frames, frames: int, batch: int) -> Tensor:
+    """One segment over all of `source`, in as many passes as it has normalisations, and one."""
+    n_frames = source.n
     reach = -(-segment.reach // segment.stride) * segment.stride  # blocks start where the stride does
     statistics = _Statistics()
     output: Tensor | None = None
@@ -116,12 +169,12 @@ def _whole(segment: _Segment, x: Tensor, device: torch.device, frames: int, batc
         begin = max(start - reach, 0)
         statistics.own = slice(start - begin, stop - begin)
         try:
-            y = segment.layers(x[..., begin : stop + reach].to(device), statistics)
+            y = segment.layers(source.between(begin, min(stop + reach, n_frames)), statistics)
         except _Reached:
             return
         own = slice((start - begin) // segment.stride, (stop - begin) // segment.stride)
         if output is None:
-            output = torch.empty(*y.shape[:-1], n_frames // segment.stride, dtype=y.dtype, device=x.device)
+            output = torch.empty(*y.shape[:-1], n_frames // segment.stride, dtype=y.dtype, device=source.home)
         output[..., start // segment.stride : stop // segment.stride] = y[..., own]
 
     while output is None:

@@ -17,8 +17,11 @@ from eegic.flow.divergence import Differentiable, trace
 from eegic.flow.likelihood import LogDensity, from_noise
 from eegic.flow.path import log_normal
 
-_GRIDS = (8, 16, 32, 64, 128, 256)  # Clenshaw-Curtis intervals of the path, tried in turn
-_FEWEST = 8  # intervals of the first rule for the divergence
+# Ways to solve the path, tried in turn, with so many steps. A velocity may vary fast in time, as those of networks do,
+# and then many plain nodes are worth more than few of high order; for a smooth one it is the other way round.
+_WAYS = (*(("midpoint", n) for n in (32, 64, 128, 256, 512)), *(("rk4", n) for n in (64, 128, 256)))
+_FEWEST = 8  # intervals of the first rule
+_GAIN = 1 / 4  # by which a refinement shrinks the error, at most
 
 
 def exact(
@@ -26,9 +29,9 @@ def exact(
 ) -> LogDensity:
     """Log-densities along the trajectory of x from data towards noise, with the exact divergence.
 
-    The path is solved first (RK4), with half the steps until that moves the result by less than `tolerance`. Then the
-    trace of the Jacobian is integrated along it by Clenshaw-Curtis rules, whose nodes are doubled until what the new
-    ones add is less than that. Every row is refined as far as it needs.
+    The path is solved first, in ever smaller steps until that moves the result by less than `tolerance`. Then the trace
+    of the Jacobian is integrated along it by Clenshaw-Curtis rules, whose nodes are doubled until what the new ones add
+    is less than that. Every row is refined as far as it needs.
 
     Parameters
     ----------
@@ -63,37 +66,60 @@ def _refined(
     """State at `stop`, integral of the divergence from there to `start`, and how much both last changed it."""
     end = x.clone()
     integral, error = (torch.full(x.shape[:1], torch.nan, dtype=torch.float64, device=x.device) for _ in range(2))
-    rows, coarse = torch.arange(len(x), device=x.device), None
-    for finest in _GRIDS:
-        at = torch.stack([start[rows] + (stop - start)[rows] * u for u in _chebyshev(finest)]).to(x.dtype)
-        states = torch.stack(list(ode.trajectory(velocity[rows], x[rows], list(at), scheme="rk4")))
-        if coarse is None:
-            coarse = states[-1]
-            continue
-        path_error = _path_error(coarse, states[-1])
-        ready = (path_error <= tolerance) | (finest == _GRIDS[-1])
+    rows, moved = torch.arange(len(x), device=x.device), torch.zeros_like(error)
+    coarse, _ = _path(velocity, x, start, stop, *_WAYS[0])
+    for way in _WAYS[1:]:
+        states, at = _path(velocity[rows], x[rows], start[rows], stop[rows], *way)
+        before, now = moved[rows], _moved(coarse[-1], states[-1])
+        path_error = now * (now / (before - now).clamp(min=0)).nan_to_num(1.0).clamp(max=1)  # as the last steps gained
+        moved[rows] = now
+        ready = (path_error <= tolerance) | (way == _WAYS[-1])
         found, change = _nested(velocity[rows[ready]], states[:, ready], at[:, ready], tolerance, batch)
         end[rows[ready]] = states[-1, ready]
         integral[rows[ready]] = found * (start - stop)[rows[ready]].double()
         error[rows[ready]] = change + path_error[ready]
         again = ~ready
         again[ready] = change > tolerance
-        rows, coarse = rows[again], states[-1, again]
+        rows, coarse = rows[again], states[:, again]
         if not len(rows):
             break
     if bool((error > 2 * tolerance).any()):
         warnings.warn(
             f"{int((error > 2 * tolerance).sum())} log-densities still changed, by up to {float(error.max()):.2g} "
-            f"nats, with {_GRIDS[-1]} nodes: the velocity varies fast in time. Their error is reported.",
+            f"nats, with {_WAYS[-1][1]} nodes: the velocity varies fast in time. Their error is reported.",
             stacklevel=2,
         )
     return end, integral, error
 
 
-def _path_error(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Error of a log-density, in nats, once halving the steps of its path has moved x so far."""
+def _path(
+    velocity: Differentiable, x: Tensor, start: Tensor, stop: Tensor, scheme: str, steps: int
+) -> tuple[Tensor, Tensor]:
+    """States (n_nodes, n_rows, data) at Clenshaw-Curtis nodes, and their times.
+
+    RK4 takes one step from each node to the next; midpoint steps, whose middle is reached along the last slope, are
+    about equal, and one or more from node to node.
+    """
+    nodes = _chebyshev(steps if scheme == "rk4" else steps // 2)
+    at = torch.stack([start + (stop - start) * u for u in nodes])
+    if scheme == "rk4":
+        at = at.to(x.dtype)
+        return torch.stack(list(ode.trajectory(velocity, x, list(at)))), at
+    slope, states = velocity(x, start.to(x.dtype)), [x]
+    for t, after, share in zip(at[:-1], at[1:], np.diff(nodes), strict=True):
+        n = max(1, round(steps * share))
+        h = ((after - t) / n).to(x.dtype)
+        for i in range(n):
+            slope = velocity(x + 0.5 * h[:, None] * slope, (t + (after - t) * ((i + 0.5) / n)).to(x.dtype))
+            x = x + h[:, None] * slope
+        states.append(x)
+    return torch.stack(states), at.to(x.dtype)
+
+
+def _moved(coarse: Tensor, fine: Tensor) -> Tensor:
+    """By how many nats halving the steps of the path moved its end: x and its change point in unrelated directions."""
     moved: Tensor = (fine - coarse).double().norm(dim=-1) * fine.double().norm(dim=-1)
-    return moved / math.sqrt(fine.shape[-1])  # x and its change point in unrelated directions
+    return moved / math.sqrt(fine.shape[-1])
 
 
 def _nested(
@@ -126,13 +152,22 @@ def _traces(velocity: Differentiable, x: Tensor, t: Tensor, rows: Tensor, batch:
 def _integrated(values: Tensor) -> tuple[Tensor, Tensor]:
     """Integral of values at Clenshaw-Curtis nodes, and its error.
 
-    Every second value is predicted from the others; the error is what their deviations would do to the integral if
-    signs were random. Their sum, the change of the integral, may be small by luck.
+    That is what the last refinement did, or a fraction of what the one before did, where the last had luck.
+    """
+    weights = torch.from_numpy(_clenshaw_curtis(len(values) - 1)).to(values)
+    return weights @ values, torch.maximum(_surprise(values), _surprise(values[::2]) * _GAIN)
+
+
+def _surprise(values: Tensor) -> Tensor:
+    """What the values at every second node do to an integral, given the others.
+
+    They are predicted from the others, and their deviations count as if signs were random: the sum of them, the change
+    of the integral, may be small by luck.
     """
     n = len(values) - 1
     weights, prediction = (torch.from_numpy(a).to(values) for a in (_clenshaw_curtis(n), _interpolation(n)))
     deviations = values[1::2] - prediction @ values[::2]
-    return weights @ values, (weights[1::2, None] * deviations).square().sum(0).sqrt()
+    return (weights[1::2, None] * deviations).square().sum(0).sqrt()
 
 
 def _chebyshev(n: int) -> np.ndarray:

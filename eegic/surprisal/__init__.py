@@ -1,17 +1,27 @@
 """How surprising music is: from its sound, and from its notes.
 
-| room | what lies there |
-|---|---|
-| `ic` | `information_content` and `entropy` of sound, on its clock |
-| `model` | `SurprisalModel`: the same for latents |
-| `rows` | its arithmetic: frames and levels in batches, each with probes of its own |
-| `loading` | `load_surprisal`: models from files |
-| `modes` | fast, exact, reference: their numbers |
-| `networks` | the transformer and the velocity behind it, and how public files spell their weights |
-| `symbolic` | variable-order Markov models of melodies: long-term, short-term, both |
-| `idyom` | tables that Lisp IDyOM wrote |
-| `notes` | between notes and frames |
-| `tables` | text files, in our layout and in the published one |
+`ic`
+    `information_content` and `entropy` of sound, on its clock.
+`model`
+    `SurprisalModel`: the same for latents.
+`rows`
+    Its arithmetic: frames and levels in batches, each with probes of its own.
+`loading`
+    `load_surprisal`: models from files.
+`modes`
+    Fast, exact, reference: their numbers.
+`networks`
+    The transformer and the velocity behind it, and how public files spell their weights.
+`ppm`
+    `PPM`: variable-order Markov models of any symbols, and how several combine.
+`symbolic`
+    `MelodyModel`: what they expect of melodies, long-term, short-term, both.
+`idyom`
+    Tables that Lisp IDyOM wrote.
+`notes`
+    Between notes and frames.
+`tables`
+    Text files, in our layout and in the published one.
 """
 
 from eegic.surprisal.ic import STAMPS, Encoded, encode_sound, entropy, information_content
@@ -21,7 +31,8 @@ from eegic.surprisal.model import AT, LatentIC, SurprisalModel
 from eegic.surprisal.modes import MODES
 from eegic.surprisal.networks import FlowConfig
 from eegic.surprisal.notes import at_notes, note_ic_to_series, rank_correlation
-from eegic.surprisal.symbolic import PPM, MelodyModel, NoteIC, Rules, combine
+from eegic.surprisal.ppm import PPM, Rules, combine
+from eegic.surprisal.symbolic import MelodyModel, NoteIC
 from eegic.surprisal.tables import write_csv
 
 __all__ = [

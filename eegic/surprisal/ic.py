@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -95,7 +96,8 @@ def information_content(
     codec : Codec, name or path, optional
         What the model's latents were made with; by default the one that the model names.
     mode : {"fast", "exact", "reference"}
-        ``fast``: random probes, with a standard error. ``exact``: to `tolerance`, some ten times slower.
+        ``fast``: random probes, with a standard error. ``exact``: to `tolerance`, ten to thirty times
+        slower.
         ``reference``: the published procedure with its solver and fixed probes (noisier and slower than ``fast``).
     at : {"expectation", "ode"}
         Which point stands for a latent at a noise level; see `SurprisalModel.estimate`.
@@ -151,6 +153,7 @@ def information_content(
     )
     scale = _UNITS[unit]
     model, codec = _models(model, codec, device)
+    seed = _checks.seed(rng)
     sounds = _encoded_all(audio, codec, chunk, progress)
     estimates = model.estimate_all(
         [sound.latents for sound in sounds.values()],
@@ -161,11 +164,11 @@ def information_content(
         probes=probes,
         tolerance=tolerance,
         batch=batch,
-        rng=rng,
+        rng=seed,
         keys=[sound.key for sound in sounds.values()],
         progress=progress,
     )
-    about = {"codec": codec.name, "codec weights": codec.sha256, "chunk": chunk, "unit": unit, "stamp": stamp}
+    about = _about(codec, chunk, unit, stamp)
     series = {
         name: _series(sound, found, "ic", stamp, scale, about)
         for (name, sound), found in zip(sounds.items(), estimates, strict=True)
@@ -210,11 +213,12 @@ def entropy(
     draws = _checks.count("draws", draws, minimum=2)
     scale = _UNITS[unit]
     model, codec = _models(model, codec, device)
+    seed = _checks.seed(rng)
     sounds = _encoded_all(audio, codec, chunk, progress)
-    about = {"codec": codec.name, "codec weights": codec.sha256, "chunk": chunk, "unit": unit, "stamp": stamp}
+    about = _about(codec, chunk, unit, stamp)
     series = {}
     for name, sound in _shown(sounds.items(), "Entropy", progress):
-        found = model.entropy(sound.latents, levels, draws=draws, steps=steps, batch=batch, rng=rng, key=sound.key)
+        found = model.entropy(sound.latents, levels, draws=draws, steps=steps, batch=batch, rng=seed, key=sound.key)
         series[name] = _series(sound, found, "entropy", stamp, scale, about)
     return _as_asked(audio, series)
 
@@ -284,6 +288,8 @@ def _models(
     model: SurprisalModel | str | os.PathLike[str], codec: Codec | str | os.PathLike[str] | None, device: str
 ) -> tuple[SurprisalModel, Codec]:
     """Both models, loaded if need be, on one device."""
+    if isinstance(model, Codec) or isinstance(codec, SurprisalModel):
+        raise TypeError("model, codec: expected a surprisal model, then a codec, got them the other way round.")
     model = model.to(device) if isinstance(model, SurprisalModel) else load_surprisal(model, device=device)
     if codec is None:
         if model.codec is None:
@@ -304,18 +310,39 @@ def _models(
 def _encoded_all(
     audio: Sound | Sequence[Sound] | Mapping[str, Sound], codec: Codec, chunk: Any, progress: bool
 ) -> dict[str, Encoded]:
+    """Latents of each sound by name; one after the other, so that only one recording is held at a time."""
+    named: dict[str, Any]
     if isinstance(audio, Mapping):
-        named = {name: _renamed(_read(sound), name) for name, sound in audio.items()}
+        named = dict(audio)
     else:
         one = isinstance(audio, (*_ONE, np.ndarray)) or not isinstance(audio, Iterable)
-        each: Any = [audio] if one else audio
-        sounds = [_read(sound) for sound in each]
-        _checks.unique_names("audio", [sound.name for sound in sounds], len(sounds), "sound")
-        named = {sound.name: sound for sound in sounds}
+        sounds: list[Any] = [audio] if one else list(audio)  # type: ignore[arg-type]
+        names = _checks.unique_names("audio", [_name(sound) for sound in sounds], len(sounds), "sound")
+        named = dict(zip(names, sounds, strict=True))
     if not named:
         raise ValueError("audio: expected one or more sounds, got none.")
     return {
-        name: encode_sound(sound, codec, chunk=chunk) for name, sound in _shown(named.items(), "Encoding", progress)
+        str(name): encode_sound(_renamed(_read(sound), str(name)), codec, chunk=chunk)
+        for name, sound in _shown(named.items(), "Encoding", progress)
+    }
+
+
+def _name(audio: object) -> str:
+    """Of a sound that may not be read yet."""
+    if isinstance(audio, (str, os.PathLike)):
+        return Path(audio).stem
+    return _read(audio).name
+
+
+def _about(codec: Codec, chunk: str, unit: str, stamp: str) -> dict[str, Any]:
+    hop, sfreq = codec.config.samples_per_latent, codec.config.sfreq
+    return {
+        "codec": codec.name,
+        "codec weights": codec.sha256,
+        "latent": f"{hop} samples at {sfreq:g} Hz",
+        "chunk": chunk,
+        "unit": unit,
+        "stamp": stamp,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from eegic.surprisal import networks
 from eegic.surprisal.model import SurprisalModel
 
 _KNOWN_SIZES = ("dim", "depth", "heads")
+_HPARAMS = ("causal_transformer_hparams", "transformer_wrapper_hparams")
+_KWARGS = {*_HPARAMS, "n_cls", "noise_context", "generator"}
+_SETTINGS = {"max_seq_length", "model_type", "model_kwargs", "codec"}
 _HARMLESS = {  # settings of a public checkpoint that do not change what the networks compute
     "dim",
     "depth",
@@ -67,12 +71,26 @@ def load_surprisal(
     shapes = {networks.public_name(name): tensor.shape for name, tensor in network.state_dict().items()}
     weights.check_state(stored.name, state, shapes)
     own = {name: state[networks.public_name(name)] for name in network.state_dict()}
+    _check_rotation(stored.name, own["backbone.inv_freq"], networks.rotary_frequencies())
     network.load_state_dict(own, assign=True)
     network.requires_grad_(False).eval()
-    model = SurprisalModel(
-        network, torch.device("cpu"), stored.name, stored.sha256, stored.licence, stored.settings.get("codec")
-    )
+    codec = _codec(stored.name, stored.settings.get("codec"), Path(name_or_path).parent)
+    model = SurprisalModel(network, torch.device("cpu"), stored.name, stored.sha256, stored.licence, codec)
     return model.to(device)
+
+
+def _codec(name: str, codec: object, folder: Path) -> str | None:
+    """The codec that a model names: of the manifest, or a file, which is looked for beside the model first."""
+    if codec is not None and not isinstance(codec, str):
+        raise ValueError(f"{name}: expected the name or path of a codec among the settings, got {codec!r}.")
+    if codec is None or codec in weights.entries() or not (folder / codec).is_file():
+        return codec
+    return str(folder / codec)
+
+
+def _check_rotation(name: str, found: Tensor, expected: Tensor) -> None:
+    if not torch.allclose(found, expected, rtol=1e-4):
+        raise ValueError(f"{name}: its rotary frequencies are not those of this network. It is another architecture.")
 
 
 def _max_seq_length(settings: Mapping[str, Any]) -> int:
@@ -96,10 +114,17 @@ def _without_copies(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 
 def _check_settings(name: str, settings: Mapping[str, Any], config: networks.FlowConfig) -> None:
+    given = settings.get("model_kwargs") or {}
+    if not isinstance(given, Mapping) or not all(isinstance(given.get(key) or {}, Mapping) for key in _HPARAMS):
+        raise ValueError(f"{name}: expected model_kwargs as a dictionary of settings, got {given!r}.")
+    unknown = sorted(set(settings) - _SETTINGS) + sorted(set(given) - _KWARGS)
+    if unknown:
+        raise ValueError(
+            f"{name}: settings that are not known, and might change the network: {_checks.listed(unknown)}."
+        )
     kind = settings.get("model_type", "LTM-rectflows")
     if kind != "LTM-rectflows":
         raise ValueError(f"{name}: expected a model of type 'LTM-rectflows', got {kind!r}. It is another architecture.")
-    given = settings.get("model_kwargs") or {}
     for key in ("n_cls", "noise_context"):
         if given.get(key):
             raise ValueError(

@@ -94,7 +94,7 @@ class SurprisalModel:
     def information_content(
         self,
         z: np.ndarray,
-        noise: float | Sequence[float] = 0.0,
+        noise: float | Sequence[float] = 0.3,
         *,
         mode: Mode = "fast",
         at: At = "expectation",
@@ -107,7 +107,7 @@ class SurprisalModel:
     def estimate(
         self,
         z: np.ndarray,
-        noise: float | Sequence[float] = 0.0,
+        noise: float | Sequence[float] = 0.3,
         *,
         mode: Mode = "fast",
         at: At = "expectation",
@@ -156,6 +156,9 @@ class SurprisalModel:
         Densities at different levels live on different scales: standardise per level before comparing. At level 0
         latents that lie on a sphere, as those of a layer-norm bottleneck do, have no density of full dimension, and
         the value depends on how finely the last stretch of the path is resolved: prefer levels above 0.
+
+        The standard error is that of the probes. What the steps of ``fast`` leave out comes on top; it hardly differs
+        among frames. At ``"ode"`` levels share one path, and the steps between them depend on which are asked for.
         """
         return self.estimate_all(
             [z], noise, mode=mode, at=at, steps=steps, probes=probes, tolerance=tolerance, batch=batch, rng=rng,
@@ -165,7 +168,7 @@ class SurprisalModel:
     def estimate_all(
         self,
         z: Sequence[np.ndarray],
-        noise: float | Sequence[float] = 0.0,
+        noise: float | Sequence[float] = 0.3,
         *,
         mode: Mode = "fast",
         at: At = "expectation",
@@ -204,10 +207,12 @@ class SurprisalModel:
             "device": str(self.device),
         }
         return [
-            LatentIC(
-                _after_first(-d.value),
-                _after_first(d.se),
-                {**info, "context": self.networks.context_rule(len(one), slide=settings.slide)},
+            self._checked(
+                LatentIC(
+                    _after_first(-d.value),
+                    _after_first(d.se),
+                    {**info, "context": self.networks.context_rule(len(one) - 1, slide=settings.slide)},
+                )
             )
             for d, one in zip(densities, latents, strict=True)
         ]
@@ -215,7 +220,7 @@ class SurprisalModel:
     def entropy(
         self,
         z: np.ndarray,
-        noise: float | Sequence[float] = 0.0,
+        noise: float | Sequence[float] = 0.3,
         *,
         draws: int = 16,
         steps: int | None = None,
@@ -256,7 +261,7 @@ class SurprisalModel:
         start = torch.randn((draws, n_frames, data), generator=generator)
         probes = divergence.Hadamard.draw(tuple(start.shape), 1, generator)
         with _devices.inference():
-            velocity = self.networks.head.given(self.networks.contexts(latents[None].to(self.device))[:, :-1])
+            velocity = self.networks.head.given(self.networks.contexts(latents[None, :-1].to(self.device)))
 
             at = [torch.tensor(t, dtype=torch.float64, device=self.device) for t in times]
             steps_between = settings.intervals(times)
@@ -273,7 +278,7 @@ class SurprisalModel:
         info = {
             "model": self.name, "weights": self.sha256, "noise": list(levels), "at": "ode", "draws": draws,
             **settings.info(), "seed": str(seed), "device": str(self.device),
-            "context": self.networks.context_rule(len(latents), slide=settings.slide),
+            "context": self.networks.context_rule(len(latents) - 1, slide=settings.slide),
         }  # fmt: skip
         return LatentIC(_after_first(nats.mean(1)), _after_first(nats.std(1) / math.sqrt(draws)), info)
 
@@ -290,17 +295,26 @@ class SurprisalModel:
 
         state = {public_name(name): tensor for name, tensor in self.networks.state_dict().items()}
         settings = {"max_seq_length": self.config.max_seq_length, "codec": self.codec}
-        weights.write(path, "surprisal", state, settings, licence=self.licence)
+        source = {"name": self.name, "sha256": self.sha256}
+        weights.write(path, "surprisal", state, settings, licence=self.licence, source=source)
 
     @classmethod
     def untrained(
         cls, config: FlowConfig | None = None, *, rng: int = 0, device: str | torch.device = "cpu"
     ) -> SurprisalModel:
         """A model with random weights: it knows nothing, but runs; for tests, timing, and as a control."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():
             torch.manual_seed(rng)
             network = ARFlow(config or FlowConfig())
-        return cls(network.eval(), torch.device("cpu"), name=f"untrained-{rng}").to(device)
+        return cls(network.eval(), torch.device("cpu"), name=f"untrained-{rng}", licence="none needed").to(device)
+
+    def _checked(self, found: LatentIC) -> LatentIC:
+        """Refuse numbers that the networks could not give."""
+        if not np.isfinite(found.nats[:, 1:]).all():
+            raise ValueError(
+                f"{self.name}: not finite at some frames. Are the latents of the scale of training, about 1?"
+            )
+        return found
 
     def _latents(self, name: str, z: object) -> Tensor:
         array = _checks.real_array(name, z, 2, axes="(n_frames, data)")
@@ -320,6 +334,8 @@ class SurprisalModel:
 
 def noise_levels(noise: float | Sequence[float]) -> tuple[float, ...]:
     """Check noise levels: one or several different numbers from 0 to below 1."""
+    if noise is None or isinstance(noise, str):
+        raise TypeError(f"noise: expected one or more numbers from 0 to below 1, got {noise!r}.")
     given = [noise] if isinstance(noise, (int, float, np.number)) else list(noise)
     levels = tuple(_checks.finite("noise", level, "noise level") for level in given)
     if not levels:
@@ -330,7 +346,7 @@ def noise_levels(noise: float | Sequence[float]) -> tuple[float, ...]:
                 f"noise: expected levels from 0 (clean) to below 1 (pure noise, which is equally surprising whatever "
                 f"comes), got {level:g}."
             )
-    if len(set(levels)) < len(levels):
+    if len({f"{level:.6g}" for level in levels}) < len(levels):
         raise ValueError(f"noise: expected different levels, got {_checks.listed(levels)}.")
     return levels
 

@@ -38,7 +38,7 @@ class FlowConfig:
     depth : int
         Pairs of attention and feed-forward layers in the backbone.
     heads : int
-        Attention heads, each of 64 dimensions.
+        Attention heads, each of 64 dimensions whatever the width.
     blocks : int
         Of the head.
     max_seq_length : int
@@ -54,7 +54,7 @@ class FlowConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            _checks.count(name, value)
+            _checks.count(name, value, minimum=2 if name == "max_seq_length" else 1)
         if self.width % 2:
             raise ValueError(f"width: expected an even number, got {self.width}.")
 
@@ -103,9 +103,8 @@ class Backbone(nn.Module):
         self.project_in = nn.Linear(config.data, config.width, bias=False)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
         self.final_norm = Norm(config.width)
-        exponents = torch.arange(0, ROTARY_SIZE, 2) / ROTARY_SIZE
         self.inv_freq: Tensor
-        self.register_buffer("inv_freq", _ROTARY_BASE**-exponents)
+        self.register_buffer("inv_freq", rotary_frequencies())
 
     def forward(self, latents: Tensor) -> Tensor:
         """Contexts (..., n_frames, width) of latents (..., n_frames, data)."""
@@ -162,6 +161,12 @@ class Attention(nn.Module):
         heard = F.scaled_dot_product_attention(turned(q, *turn), turned(k, *turn), v, is_causal=True)
         out: Tensor = self.to_out(heard.transpose(-3, -2).flatten(-2))
         return out
+
+
+def rotary_frequencies() -> Tensor:
+    """Radians per frame by which each pair of dimensions is turned."""
+    exponents = torch.arange(0, ROTARY_SIZE, 2) / ROTARY_SIZE
+    return torch.pow(_ROTARY_BASE, -exponents)
 
 
 def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -71,8 +72,10 @@ def at_notes(
         With a time per frame: the information content of sound, for instance. Which frames belong to a note depends on
         where a frame is stamped (its onset or its end), so that is to be declared along with `how`.
     onsets : array_like of float, shape (n_notes,)
-        Seconds, strictly increasing. The frames of a note are those from its onset up to, not including, the next one;
-        those of the last note go on to the end.
+        Seconds on the clock of `series`, strictly increasing. The frames of a note are those from its onset up to, not
+        including, the next one; those of the last note go on to the end. A note that begins at most one step
+        (`series.step`) before the first time takes the frames from there on, for they may be stamped at their ends. One
+        that begins earlier has no frames, even if it lasts until there are some: its beginning was not heard.
     how : {"max", "mean", "first"}
         The largest known value, the mean of the known values, or the first frame that is known.
     duration : float or array_like of float, shape (n_notes,), optional
@@ -81,10 +84,16 @@ def at_notes(
     Returns
     -------
     FeatureSeries
-        One row per note, at its onset, with the names of `series`. NaN for a note without a known frame. Standard
-        errors, if `series` has them: that of the frame chosen, or, for the mean, those of the frames in quadrature
-        (as if the errors of frames were independent). The largest of noisy values is biased upwards, and its standard
-        error does not say so: with noisy frames prefer the mean.
+        One row per note, at its onset, with the names and the info of `series`. NaN for a note without a known frame.
+        Standard errors, if `series` has them: that of the frame chosen, or, for the mean, those of the frames in
+        quadrature (as if the errors of frames were independent). The largest of noisy values is biased upwards, and its
+        standard error does not say so: with noisy frames prefer the mean.
+
+    Warns
+    -----
+    UserWarning
+        If onsets lie more than one step before the first time or after the last: how many, and the first of them. (A
+        single frame has no step: then any other onset.) Their notes are NaN.
 
     Examples
     --------
@@ -103,7 +112,16 @@ def at_notes(
     ends = np.append(starts[1:], np.inf)
     if duration is not None:
         ends = np.minimum(ends, starts + _durations(duration, len(starts)))
+    outside = _outside(series, starts)
+    if outside.any():
+        warnings.warn(
+            f"onsets: {int(outside.sum())} of {len(starts)} lie outside the series ({series.times[0]:g} to "
+            f"{series.times[-1]:g} s) by more than one step, the first at {starts[outside][0]:g} s. Their notes are "
+            "NaN. Are onsets in seconds from the start of the sound?",
+            stacklevel=2,
+        )
     first, last = (np.searchsorted(series.times, edge - TIME_TOLERANCE, side="left") for edge in (starts, ends))
+    last = np.where(outside, first, last)
     values = np.full((len(starts), series.n_features), np.nan)
     se = None if series.se is None else values.copy()
     for note, feature in np.ndindex(*values.shape):
@@ -114,7 +132,7 @@ def at_notes(
             values[note, feature] = series.values[frames, feature].mean()
             if se is not None and series.se is not None:
                 se[note, feature] = np.sqrt(np.sum(series.se[frames, feature] ** 2)) / len(frames)
-    return FeatureSeries(values, starts, series.names, se=se)
+    return FeatureSeries(values, starts, series.names, se=se, info=series.info)
 
 
 def rank_correlation(x: object, y: object, *, pieces: Sequence[object] | None = None) -> dict[object, float] | float:
@@ -168,6 +186,13 @@ def _onsets(onsets: object) -> np.ndarray:
         came = "none" if not len(array) else f"{array[~np.isfinite(array)][0]}"
         raise ValueError(f"onsets: expected finite seconds of at least one note, got {came}.")
     return array
+
+
+def _outside(series: FeatureSeries, onsets: np.ndarray) -> np.ndarray:
+    """Which onsets lie more than one step before the first time or after the last."""
+    margin = (series.step if series.n_times > 1 else 0.0) + TIME_TOLERANCE
+    outside: np.ndarray = (onsets < series.times[0] - margin) | (onsets > series.times[-1] + margin)
+    return outside
 
 
 def _durations(duration: object, n_notes: int) -> np.ndarray:

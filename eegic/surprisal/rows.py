@@ -59,7 +59,7 @@ class Rows:
         device = self.device
         clean = [self.latents[i].to(device) for i in group]
         scales = torch.tensor(self.scales, device=device)[:, None, None]
-        contexts = [self.networks.contexts(scales * z, slide=self.settings.slide)[:, :-1] for z in clean]
+        contexts = [self.networks.contexts(scales * z[:-1], slide=self.settings.slide) for z in clean]
         velocity = self.networks.head.given(torch.cat(contexts, dim=1))
         x = torch.cat([scales * z[1:] for z in clean], dim=1)
         probes = self._probes(group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -24,18 +25,19 @@ def write_csv(series: FeatureSeries, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Columns are ``time`` (seconds), then the features, then the standard error of each, ``se of ic 0.3``. A series with
-    the stamps of the published program is written in its layout: ``Time,IC_0.3``, unknown values as ``nan``.
+    Columns are ``time (s)``, then the features with their unit, ``ic 0.3 (nats)``, then the standard error of each,
+    ``se of ic 0.3 (nats)``. Information content in nats with the stamps of the published program is written in its
+    layout: ``Time,IC_0.3``. Unknown values are ``nan``.
     """
-    published = series.info.get("stamp") == "reference"
-    if published:
-        header = ["Time", *(f"IC_{float(level)}" for level in series.info["noise"])]
-        columns = series.values
+    unit, columns = series.info.get("unit"), series.values
+    levels = [re.fullmatch(r"ic ([0-9.e-]+)", name) for name in series.names]
+    if series.info.get("stamp") == "reference" and unit == "nats" and all(levels):
+        header = ["Time", *(f"IC_{float(level[1])}" for level in levels if level)]
     else:
-        header = ["time", *series.names]
-        columns = series.values
+        suffix = f" ({unit})" if unit else ""
+        header = ["time (s)", *(f"{name}{suffix}" for name in series.names)]
         if series.se is not None:
-            header += [f"se of {name}" for name in series.names]
+            header += [f"se of {name}{suffix}" for name in series.names]
             columns = np.hstack([columns, series.se])
     with _files.replacing(path) as draft, open(draft, "w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream, lineterminator="\n")

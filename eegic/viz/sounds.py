@@ -101,7 +101,8 @@ def plot_information_content(
         one.set_xlim(min(0.0, series.times[0]), end)
     above.tick_params(labelbottom=not alone)
     unit = unit or series.info.get("unit", "nats")
-    below.set(xlabel="Time (s)", ylabel=f"Information content ({unit})")
+    what = "Entropy" if all(name.startswith("entropy") for name in series.names) else "Information content"
+    below.set(xlabel="Time (s)", ylabel=f"{what} ({unit})")
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if alone else {}
     below.legend(frameon=False, fontsize="small", **beside)
     return finished(below)

@@ -1,9 +1,9 @@
 """Weights of models: files that are read without being run, and published checkpoints known by name.
 
-| room | what lies there |
-|---|---|
-| `manifest` | names, licences and digests of published checkpoints, and how one is fetched on request |
-| `files` | safetensors with json, and the public .pt layouts |
+`manifest`
+    Names, licences and digests of published checkpoints, and how one is fetched on request.
+`files`
+    Safetensors with json, and the public .pt layouts.
 """
 
 from eegic.weights.files import KINDS, Stored, check_state, kind_of, read, write

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle  # for the name of its error: nothing is unpickled with it
+import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +36,7 @@ class Stored:
     kind : {"surprisal", "codec"}
         What they are the weights of.
     state : dict of str to Tensor
-        Parameters and buffers, on the CPU; floating-point ones are float32 and finite.
+        Parameters and buffers, on the CPU, float32 and finite.
     settings : dict
         What shapes do not tell.
     name : str
@@ -42,6 +45,8 @@ class Stored:
         Digest of the file.
     licence : str
         What its makers allow, or "unknown".
+    public : bool
+        Whether the file is of a public layout, which leaves some settings to convention; `write` leaves none.
     """
 
     kind: str
@@ -50,6 +55,7 @@ class Stored:
     name: str
     sha256: str
     licence: str
+    public: bool
 
 
 def read(source: str | os.PathLike[str], kind: str, *, download: bool = False, sha256: str | None = None) -> Stored:
@@ -73,14 +79,17 @@ def read(source: str | os.PathLike[str], kind: str, *, download: bool = False, s
 
     Notes
     -----
-    Nothing in a file is executed: tensors, numbers, strings and plain containers are read, all else is refused.
+    Nothing in a file is executed: tensors, numbers, strings and plain containers are read, all else is refused. So are
+    a .json and a .safetensors that do not belong together, and settings edited by hand: numbers would depend on what
+    no digest tells.
     """
     path, entry = _locate(source, kind, download)
     found = _digest(path)
     manifest.check_digest(str(source), found, sha256)
     if entry is not None:
         manifest.check_digest(entry.name, found, entry.sha256)
-    if path.suffix == ".safetensors":
+    public = path.suffix != ".safetensors"
+    if not public:
         state, about = _read_safetensors(path, kind, found)
     else:
         state, about = _read_torch(path, kind)
@@ -94,6 +103,7 @@ def read(source: str | os.PathLike[str], kind: str, *, download: bool = False, s
         name=entry.name if entry else path.stem,
         sha256=found,
         licence=entry.licence if entry else about.get("licence", manifest.UNKNOWN),
+        public=public,
     )
 
 
@@ -104,20 +114,49 @@ def write(
     settings: Mapping[str, object],
     *,
     licence: str = manifest.UNKNOWN,
+    source: Mapping[str, str] | None = None,
 ) -> None:
-    """Write weights as `path` (.safetensors), and settings, licence and digest as .json beside it."""
-    from safetensors.torch import save_file
+    """Write weights as `path` (.safetensors), and what else is known of them as .json beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write.
+    kind : {"surprisal", "codec"}
+        What they are the weights of.
+    state : mapping of str to Tensor
+        Parameters and buffers.
+    settings : mapping
+        What shapes do not tell; lists, numbers and strings.
+    licence : str
+        What the makers allow.
+    source : mapping, optional
+        ``name`` and ``sha256`` of the file that these weights come from.
+
+    Notes
+    -----
+    The .json holds digests of the weights and of the settings, by which `read` knows files that belong together. Both
+    files are written before the first of them takes its name.
+    """
+    from safetensors.torch import save
 
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{path}: weights are written as .safetensors. Name the file {path.stem}.safetensors.")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}  # no shared memory
-    with _files.replacing(path) as draft:
-        save_file(tensors, draft, metadata={"format": "pt"})
-        digest = _digest(draft)
-        about = {"schema": _SCHEMA, "kind": kind, "licence": licence, "sha256": digest, "settings": dict(settings)}
-        with _files.replacing(path.with_suffix(".json")) as beside:
-            beside.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    content = save(tensors, metadata={"format": "pt"})  # save_file would put a private file in the place of the draft
+    about = {
+        "schema": _SCHEMA,
+        "kind": kind,
+        "licence": licence,
+        "source": None if source is None else dict(source),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "settings_sha256": _digest_of(settings),
+        "settings": dict(settings),
+    }
+    with _files.replacing(path) as draft, _files.replacing(path.with_suffix(".json")) as beside:
+        draft.write_bytes(content)
+        beside.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def check_state(name: str, state: Mapping[str, torch.Tensor], shapes: Mapping[str, Sequence[int]]) -> None:
@@ -141,6 +180,8 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     if entry is not None:
         return entry.kind
     path = Path(path)
+    if path.is_dir():
+        raise _folder(path)
     if not path.is_file():
         raise manifest.unknown_name(path, "checkpoint")
     if path.suffix == ".safetensors":
@@ -162,18 +203,30 @@ def _locate(source: str | os.PathLike[str], kind: str, download: bool) -> tuple[
     if entry is None:
         path = Path(source)
         if path.is_dir():
-            raise IsADirectoryError(f"{path}: expected a file of weights, got a folder. Name a file in it.")
+            raise _folder(path)
         if not path.is_file():
             raise manifest.unknown_name(source, kind)
         return path, None
     if entry.kind != kind:
-        raise ValueError(f"{entry.name}: expected a {kind}, but this is a {entry.kind}.")
+        raise ValueError(
+            f"{entry.name}: expected a {manifest.WORDS[kind]}, but this is a {manifest.WORDS[entry.kind]}."
+        )
     return manifest.find(entry, download=download), entry
+
+
+def _folder(path: Path) -> IsADirectoryError:
+    return IsADirectoryError(f"{path}: expected a file of weights, got a folder. Name a file in it.")
 
 
 def _digest(path: Path) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest_of(settings: Mapping[str, object]) -> str:
+    """Digest of settings, however their .json is laid out."""
+    plain = json.loads(json.dumps(dict(settings)))  # keys as strings, so that they can be sorted
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _read_safetensors(path: Path, kind: str, digest: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -182,8 +235,13 @@ def _read_safetensors(path: Path, kind: str, digest: str) -> tuple[dict[str, tor
 
     about = _beside(path)
     if about.get("kind") != kind:
-        raise ValueError(f"{path}: expected a {kind}, but its .json says {about.get('kind')!r}.")
+        raise ValueError(f"{path}: expected a {manifest.WORDS[kind]}, but its .json says {about.get('kind')!r}.")
     manifest.check_digest(str(path), digest, about.get("sha256"))
+    if about.get("settings_sha256") != _digest_of(about["settings"]):
+        raise ValueError(
+            f"{path.with_suffix('.json')}: the settings are not those that were written: they were edited. Convert the "
+            "checkpoint again, or save the model with the settings wanted."
+        )
     try:
         return load_file(path), about
     except (SafetensorError, OSError, ValueError) as error:
@@ -211,15 +269,15 @@ def _read_torch(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[st
         state = {k.removeprefix(prefix): v for k, v in stored.items() if isinstance(k, str) and k.startswith(prefix)}
     if not isinstance(state, Mapping) or not state:
         raise ValueError(
-            f"{path}: expected a {kind} with its tensors under {_STATE[kind]!r}, got {_checks.listed(stored)}. "
-            "Name another file, or load it as what it is."
+            f"{path}: expected a {manifest.WORDS[kind]} with its tensors under {_STATE[kind]!r}, got "
+            f"{_checks.listed(stored)}. Name another file, or load it as what it is."
         )
     return dict(state), {"settings": {key: stored[key] for key in _SETTINGS[kind] if key in stored}}
 
 
 def _unpickled(path: Path) -> dict[Any, Any]:
     """Read a torch file; whatever is no tensor, number, string or plain container is refused, not run."""
-    _check_expansion(path)
+    _check_form(path)
     failure: Exception | None = None
     for load in (_strictly, _with_numpy_scalars):
         try:
@@ -228,17 +286,28 @@ def _unpickled(path: Path) -> dict[Any, Any]:
         except Exception as error:  # a damaged or hostile file makes the unpickler raise almost anything
             failure = error
     else:
-        raise ValueError(
-            f"{path}: refused. It holds more than tensors and plain values, or it is damaged, and reading it in full "
-            f"could run code hidden in it ({_first_line(failure)}). Ask its makers for a safetensors file."
-        ) from failure
+        raise ValueError(f"{path}: {_reason(failure)}") from failure
     if not isinstance(stored, dict):
         raise ValueError(f"{path}: expected a dictionary, got {type(stored).__name__}. Name a checkpoint.")
     return stored
 
 
+def _reason(failure: Exception | None) -> str:
+    """What an error of torch means; its own words advise to trust the file."""
+    if not isinstance(failure, pickle.UnpicklingError):
+        return "damaged: what is in it breaks off or makes no sense. Copy it again."
+    found = re.search(r"GLOBAL (\S{1,80})", str(failure))
+    asks = f" (it asks for {found[1]!r})" if found else ""
+    return (
+        f"refused. It holds more than tensors and plain values{asks}, and reading it in full could run code hidden in "
+        "it. Ask its makers for a safetensors file."
+    )
+
+
 def _strictly(path: Path) -> object:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch remarks on pickles that are not of its make
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _with_numpy_scalars(path: Path) -> object:
@@ -253,32 +322,48 @@ def _with_numpy_scalars(path: Path) -> object:
         *{type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64")},
     ]
     with torch.serialization.safe_globals(allowed):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return _strictly(path)
+
+
+def _check_form(path: Path) -> None:
+    """Refuse, by its first bytes, what is no checkpoint at all, and archives that are cut short or no checkpoints."""
+    with open(path, "rb") as stream:
+        head = stream.read(8)
+    if not head:
+        raise ValueError(f"{path}: expected a checkpoint, got an empty file. Copy it again.")
+    if head.startswith(b"\x80"):
+        return  # a pickle: old torch files are; torch reads them by the same rules
+    if not head.startswith(b"PK"):
+        raise ValueError(
+            f"{path}: expected a checkpoint (.pt, or .safetensors by that name), got a file that begins with {head!r}. "
+            "Name another file."
+        )
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: cut short, the end of the archive is not there. Copy it again.")
+    _check_expansion(path)
 
 
 def _check_expansion(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
-        return  # an old torch file; torch reads it by the same rules
     try:
         with zipfile.ZipFile(path) as archive:
-            expanded = sum(member.file_size for member in archive.infolist())
+            members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"{path}: refused. Its table of contents is damaged ({error}). Copy it again.") from error
+    expanded = sum(member.file_size for member in members)
     if expanded > _MOST_EXPANSION * path.stat().st_size:
         raise ValueError(
             f"{path}: {path.stat().st_size} bytes would expand to {expanded}. No checkpoint does; refused."
         )
-
-
-def _first_line(error: Exception | None) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if not any(member.filename.endswith("/data.pkl") for member in members):
+        names = _checks.listed([member.filename for member in members], 4)
+        raise ValueError(f"{path}: expected a checkpoint, got an archive of {names}. Name another file.")
 
 
 def _plain(path: Path, name: object, tensor: object) -> torch.Tensor:
     if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
         raise ValueError(f"{path}: expected named tensors, got {name!r}: {type(tensor).__name__}.")
     if not tensor.is_floating_point():
-        return tensor
+        raise ValueError(f"{path}: {name}: expected floating-point numbers, got {tensor.dtype}. Name another file.")
     tensor = tensor.to(torch.float32)
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{path}: {name} is not finite. The checkpoint is damaged, or its training diverged.")

@@ -14,6 +14,7 @@ from typing import Any
 from eegic import _checks
 
 UNKNOWN = "unknown"
+WORDS = {"surprisal": "surprisal model", "codec": "codec", "checkpoint": "checkpoint"}  # what messages call a kind
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def known(name: object) -> Entry | None:
 def unknown_name(source: object, kind: str) -> FileNotFoundError:
     """What to say of a name that is neither a file nor in the manifest; a "checkpoint" is of any kind."""
     names = _checks.listed([name for name, entry in entries().items() if kind in (entry.kind, "checkpoint")], 12)
-    return FileNotFoundError(f"{source}: no such file, and no {kind} of that name. Give a path, or one of {names}.")
+    return FileNotFoundError(
+        f"{source}: no such file, and no {WORDS[kind]} of that name. Give a path, or one of {names}."
+    )
 
 
 def _hub(entry: Entry) -> Any:
