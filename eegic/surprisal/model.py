@@ -17,7 +17,7 @@ from torch import Tensor
 from eegic import _checks, _devices
 from eegic.flow import divergence, likelihood
 from eegic.surprisal import rows
-from eegic.surprisal.modes import Mode, mode_of
+from eegic.surprisal.modes import Mode, Settings, mode_of
 from eegic.surprisal.networks import ARFlow, FlowConfig, public_name
 
 At = Literal["expectation", "ode"]
@@ -197,22 +197,9 @@ class SurprisalModel:
             densities = rows.Rows(self.networks, self.device, latents, levels, at, settings, seed, keys).log_densities(
                 batch, progress
             )
-        info = {
-            "model": self.name,
-            "weights": self.sha256,
-            "noise": list(levels),
-            "at": at,
-            **settings.info(),
-            "seed": str(seed),
-            "device": str(self.device),
-        }
         return [
             self._checked(
-                LatentIC(
-                    _after_first(-d.value),
-                    _after_first(d.se),
-                    {**info, "context": self.networks.context_rule(len(one) - 1, slide=settings.slide)},
-                )
+                LatentIC(_after_first(-d.value), _after_first(d.se), self._info(levels, at, settings, seed, len(one)))
             )
             for d, one in zip(densities, latents, strict=True)
         ]
@@ -262,7 +249,6 @@ class SurprisalModel:
         probes = divergence.Hadamard.draw(tuple(start.shape), 1, generator)
         with _devices.inference():
             velocity = self.networks.head.given(self.networks.contexts(latents[None, :-1].to(self.device)))
-
             at = [torch.tensor(t, dtype=torch.float64, device=self.device) for t in times]
             steps_between = settings.intervals(times)
 
@@ -275,11 +261,7 @@ class SurprisalModel:
             size = max(1, (batch or _devices.usual_batch(self.device)) // draws)
             nats = -torch.cat(_devices.in_batches(run, n_frames, size), dim=-1)
         nats = nats[[times[1:].index(1 - level) for level in levels]]
-        info = {
-            "model": self.name, "weights": self.sha256, "noise": list(levels), "at": "ode", "draws": draws,
-            **settings.info(), "seed": str(seed), "device": str(self.device),
-            "context": self.networks.context_rule(len(latents) - 1, slide=settings.slide),
-        }  # fmt: skip
+        info = {**self._info(levels, "ode", settings, seed, len(latents)), "draws": draws}
         return LatentIC(_after_first(nats.mean(1)), _after_first(nats.std(1) / math.sqrt(draws)), info)
 
     def to(self, device: str | torch.device) -> SurprisalModel:
@@ -307,6 +289,19 @@ class SurprisalModel:
             torch.manual_seed(rng)
             network = ARFlow(config or FlowConfig())
         return cls(network.eval(), torch.device("cpu"), name=f"untrained-{rng}", licence="none needed").to(device)
+
+    def _info(self, levels: tuple[float, ...], at: str, settings: Settings, seed: int, n_frames: int) -> dict[str, Any]:
+        """What the numbers depend on besides the latents."""
+        return {
+            "model": self.name,
+            "weights": self.sha256,
+            "noise": list(levels),
+            "at": at,
+            **settings.info(),
+            "seed": str(seed),
+            "device": str(self.device),
+            "context": self.networks.context_rule(n_frames - 1, slide=settings.slide),
+        }
 
     def _checked(self, found: LatentIC) -> LatentIC:
         """Refuse numbers that the networks could not give."""

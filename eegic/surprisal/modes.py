@@ -66,7 +66,7 @@ class Settings:
     def info(self) -> dict[str, Any]:
         """What to write beside the numbers."""
         if self.exact:
-            return {"mode": self.name, "solver": "rk4, Clenshaw-Curtis", "tolerance": self.tolerance}
+            return {"mode": self.name, "solver": "path to tolerance, Clenshaw-Curtis", "tolerance": self.tolerance}
         solver = "euler" if self.node == 0 else "midpoint"
         kind = "Rademacher, drawn once" if self.name == "reference" else "Hadamard rows, new at every node"
         return {"mode": self.name, "solver": solver, "steps": self.steps, "probes": self.probes, "probe kind": kind}
