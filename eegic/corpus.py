@@ -1,0 +1,245 @@
+"""Sound to learn from: stretches of recordings in a folder, by number, the same whenever they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from eegic import _checks
+from eegic.audio import resampled
+
+PARTS = ("train", "validation")
+_ATTEMPTS = 50  # at a stretch that is loud enough
+_PEAK = 1.0
+_UNKNOWN_LENGTH = 2**62  # samples; a file written into a pipe announces more
+
+
+class Corpus(Protocol):
+    """Endless stretches of sound; stretch `index` of a part is always the same."""
+
+    def stretch(self, part: str, index: int, n_samples: int, sfreq: float) -> np.ndarray:
+        """Samples (n_samples,), float32, within -1 to 1, of part "train" or "validation"."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What the stretches depend on, for the record of a training."""
+        ...
+
+
+@dataclass(frozen=True)
+class SoundFolder:
+    """Recordings in a folder and the folders in it, in any format that soundfile opens.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the recordings lie.
+    held_out : float
+        Share of the recordings that are for validation. Which ones follows from their names, not from their number:
+        a recording stays where it is when others come.
+    floor : float
+        Stretches whose root mean square is below it are passed over; 0 takes all. Full scale is 1.
+    gain : tuple of float
+        Range in decibels from which a gain is drawn for each stretch, and applied as far as the peak allows.
+    seed : int
+        Gives other stretches.
+
+    Notes
+    -----
+    Only the stretch asked for is read, so recordings may be of any length. Channels are averaged.
+
+    A file that cannot be opened, is empty, or does not say how long it is, is left out with a warning that names it; a
+    folder without recordings for both parts is refused.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from eegic import Audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in "abcdef":
+    ...         Audio(0.1 * np.random.default_rng(0).standard_normal(8000), 8000, name).write(f"{folder}/{name}.wav")
+    ...     music = SoundFolder(folder, held_out=0.4)
+    ...     music.stretch("train", 0, 1024, 8000).shape
+    (1024,)
+    """
+
+    folder: str | os.PathLike[str]
+    held_out: float = 0.1
+    floor: float = 0.001
+    gain: tuple[float, float] = (0.0, 0.0)
+    seed: int = 0
+    _files: dict[str, tuple[tuple[Path, int, float], ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < _checks.finite("held_out", self.held_out, "share of the recordings") < 1:
+            raise ValueError(f"held_out: expected a share between 0 and 1, got {self.held_out:g}.")
+        if _checks.finite("floor", self.floor, "full scales") < 0:
+            raise ValueError(f"floor: expected 0 or more, got {self.floor:g}. 0 takes all stretches.")
+        object.__setattr__(self, "gain", decibel_range(self.gain))
+        _checks.count("seed", self.seed, minimum=0)
+        object.__setattr__(self, "_files", self._found())
+
+    def _found(self) -> dict[str, tuple[tuple[Path, int, float], ...]]:
+        """Path, samples and rate of each recording, by part."""
+        from soundfile import available_formats
+
+        folder = Path(self.folder)
+        if not folder.is_dir():
+            raise NotADirectoryError(f"{folder}: expected a folder of recordings, got no folder. Check the path.")
+        kinds = {f".{kind.lower()}" for kind in available_formats()} | {".aif", ".mp3", ".opus"}
+        found: dict[str, list[tuple[Path, int, float]]] = {part: [] for part in PARTS}
+        broken = []
+        for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file()):
+            try:
+                frames, rate = _measured(path)
+            except ValueError as error:
+                broken.append(f"{path.relative_to(folder)} ({error})")
+                continue
+            drawn = int.from_bytes(hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()[:8], "big")
+            found[PARTS[drawn < self.held_out * 2**64]].append((path, frames, rate))
+        if broken:
+            n_broken = f"{len(broken)} file{'s' * (len(broken) > 1)}"
+            message = f"{folder}: left out {n_broken}: {_checks.listed(broken, 4)}. Copy again, or take out."
+            warnings.warn(message, stacklevel=4)
+        for part, recordings in found.items():
+            if not recordings:
+                total = sum(map(len, found.values()))
+                raise ValueError(
+                    f"{folder}: no recording for {part}; {total} could be opened in all, and held_out is "
+                    f"{self.held_out:g}. Give more recordings, or another share."
+                )
+        return {part: tuple(files) for part, files in found.items()}
+
+    def stretch(self, part: str, index: int, n_samples: int, sfreq: float) -> np.ndarray:
+        """Return a stretch of a recording that is chosen with a chance proportional to its length.
+
+        Parameters
+        ----------
+        part : {"train", "validation"}
+            Of the recordings.
+        index : int
+            Number of the stretch.
+        n_samples : int
+            Its length.
+        sfreq : float
+            Rate to which it is resampled, in hertz.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_samples,)
+            Within -1 to 1.
+        """
+        check_request(part, index, n_samples, sfreq)
+        files = [one for one in self._files[part] if self._lasts(one, n_samples, sfreq)]
+        if not files:
+            raise ValueError(
+                f"{self.folder}: no recording for {part} lasts {n_samples / sfreq:.3g} s. Give longer recordings."
+            )
+        rng = np.random.default_rng([self.seed, PARTS.index(part), index])
+        lengths = np.array([frames / rate for _, frames, rate in files])
+        for _ in range(_ATTEMPTS):
+            path, frames, rate = files[rng.choice(len(files), p=lengths / lengths.sum())]
+            n_read = _n_read(n_samples, rate, sfreq)
+            samples = _read(path, int(rng.integers(frames - n_read + 1)), n_read, rate, sfreq)[:n_samples]
+            if np.sqrt(np.mean(samples**2)) >= self.floor:
+                break
+        else:
+            raise ValueError(
+                f"{self.folder}: {_ATTEMPTS} stretches for {part} in a row were below {self.floor:g} of full scale "
+                "(root mean square). Is the music silent? Lower `floor`, or raise its level."
+            )
+        return amplified(samples, rng.uniform(*self.gain))
+
+    @staticmethod
+    def _lasts(one: tuple[Path, int, float], n_samples: int, sfreq: float) -> bool:
+        return one[1] >= _n_read(n_samples, one[2], sfreq)
+
+    def settings(self) -> dict[str, Any]:
+        """Number, names and lengths of the recordings (as a digest), and how stretches are drawn."""
+        listing = [
+            f"{part} {path.relative_to(self.folder).as_posix()} {frames} {rate}"
+            for part, files in self._files.items()
+            for path, frames, rate in files
+        ]
+        return {
+            "corpus": "folder",
+            "recordings": len(listing),
+            "listing_sha256": hashlib.sha256("\n".join(listing).encode()).hexdigest(),
+            "held_out": self.held_out,
+            "floor": self.floor,
+            "gain": list(self.gain),
+            "seed": self.seed,
+        }
+
+
+def decibel_range(gain: object) -> tuple[float, float]:
+    """Return the ends of a range of gains, or say why it is none."""
+    ends = tuple(gain) if isinstance(gain, Iterable) else (gain,)
+    if len(ends) != 2:
+        raise ValueError(f"gain: expected two numbers of decibels, the lower one first, got {gain!r}.")
+    low, high = (_checks.finite("gain", end, "decibels") for end in ends)
+    if low > high:
+        raise ValueError(f"gain: expected the lower end first, got {gain!r}.")
+    return low, high
+
+
+def check_request(part: str, index: int, n_samples: int, sfreq: float) -> None:
+    """Say what is wrong with what a corpus is asked for."""
+    _checks.one_of("part", part, PARTS)
+    _checks.count("index", index, minimum=0)
+    _checks.count("n_samples", n_samples)
+    _checks.positive("sfreq", sfreq, "hertz")
+
+
+def amplified(samples: np.ndarray, decibels: float) -> np.ndarray:
+    """Return samples with a gain, as far as their peak allows, as float32."""
+    highest = _PEAK / max(float(np.abs(samples).max()), 1e-9)
+    return np.asarray(samples * min(10 ** (decibels / 20), highest), np.float32)
+
+
+def _measured(path: Path) -> tuple[int, int]:
+    """Samples and rate of a recording, or why it is of no use."""
+    import soundfile
+
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(error.error_string) from error
+    except TypeError as error:  # the suffix .raw says "no header"
+        raise ValueError("it has no header") from error
+    if not 0 < info.frames < _UNKNOWN_LENGTH:
+        raise ValueError("it does not say how long it is" if info.frames else "it holds no samples")
+    return info.frames, info.samplerate
+
+
+def _n_read(n_samples: int, rate: float, sfreq: float) -> int:
+    """Samples of a recording of `rate` that give `n_samples` at `sfreq`."""
+    return int(np.ceil(n_samples * rate / sfreq))
+
+
+def _read(path: Path, start: int, n_read: int, rate: float, sfreq: float) -> np.ndarray:
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as stream:
+            stream.seek(start)
+            samples = stream.read(n_read, dtype="float64", always_2d=True).mean(axis=1)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise ValueError(
+            f"{path}: cannot be read at sample {start} ({error}). Take it out, or copy it again."
+        ) from error
+    if len(samples) < n_read:
+        raise ValueError(
+            f"{path}: breaks off at sample {start + len(samples)}, before its end. Take it out, or copy it again."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: holds samples that are not finite. Take it out, or repair it.")
+    return samples if rate == sfreq else resampled(samples, rate, sfreq, path.stem)
