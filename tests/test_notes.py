@@ -79,6 +79,7 @@ class TestPooling:
                     "max": (value.max(), se[value.argmax()]),
                     "mean": (value.mean(), np.sqrt(np.mean(se**2) / len(se))),
                     "first": (value[0], se[0]),
+                    "sum": (value.sum(), np.sqrt(np.sum(se**2))),
                 }[how]
                 found = (pooled.values[note, feature], pooled.se[note, feature])
                 np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -151,7 +152,7 @@ class TestPooling:
         ("onsets", "options", "error", "message"),
         [
             ([0.0, 0.5, 0.5], {}, ValueError, "onsets: expected strictly increasing seconds. Sort them, and give each"),
-            ([0.0], {"how": "median"}, ValueError, "how: expected one of 'max', 'mean', 'first', got 'median'"),
+            ([0.0], {"how": "median"}, ValueError, "how: expected one of 'max', 'mean', 'first', 'sum', got 'median'"),
             ([0.0], {"duration": 0.0}, ValueError, "duration: expected positive seconds, got 0"),
             ([0.0, 1.0], {"duration": [1.0]}, ValueError, r"or one per note \(2\), got 1"),
             ([0.0], {"duration": "long"}, TypeError, "duration: expected real numbers"),

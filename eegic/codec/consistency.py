@@ -31,6 +31,19 @@ def sigma_at(position: Position, config: CodecConfig) -> Position:
     return sigma
 
 
+def position_of(sigma: Position, config: CodecConfig) -> Position:
+    """The position from 0 to 1 at which the noise has standard deviation `sigma`: the inverse of `sigma_at`.
+
+    Examples
+    --------
+    >>> round(position_of(sigma_at(0.3, CodecConfig()), CodecConfig()), 9)
+    0.3
+    """
+    low, high = config.sigma_min ** (1 / config.rho), config.sigma_max ** (1 / config.rho)
+    position: Position = (sigma ** (1 / config.rho) - low) / (high - low)
+    return position
+
+
 def coefficients(sigma: Tensor, config: CodecConfig) -> tuple[Tensor, Tensor, Tensor]:
     """How much of its input a call keeps (c_skip), adds of the network (c_out), and scales for it (c_in).
 

@@ -10,7 +10,7 @@ import numpy as np
 from eegic import _checks
 from eegic.series import TIME_TOLERANCE, FeatureSeries
 
-POOLS = ("max", "mean", "first")
+POOLS = ("max", "mean", "first", "sum")
 CHORDS = ("sum", "max", "mean")
 
 
@@ -76,8 +76,10 @@ def at_notes(
         including, the next one; those of the last note go on to the end. A note that begins at most one step
         (`series.step`) before the first time takes the frames from there on, for they may be stamped at their ends. One
         that begins earlier has no frames, even if it lasts until there are some: its beginning was not heard.
-    how : {"max", "mean", "first"}
-        The largest known value, the mean of the known values, or the first frame that is known.
+    how : {"max", "mean", "first", "sum"}
+        The largest known value, the mean of the known values, the first frame that is known, or the sum of the known
+        values: the joint information content of the frames, each given those before it. It grows with their number;
+        with `duration` all notes that last as long have as many.
     duration : float or array_like of float, shape (n_notes,), optional
         Seconds after the onset at which a note ends, if the next one has not begun by then.
 
@@ -85,9 +87,9 @@ def at_notes(
     -------
     FeatureSeries
         One row per note, at its onset, with the names and the info of `series`. NaN for a note without a known frame.
-        Standard errors, if `series` has them: that of the frame chosen, or, for the mean, those of the frames in
-        quadrature (as if the errors of frames were independent). The largest of noisy values is biased upwards, and its
-        standard error does not say so: with noisy frames prefer the mean.
+        Standard errors, if `series` has them: that of the frame chosen, or, for mean and sum, those of the frames in
+        quadrature (as if the errors of frames were independent). The largest of noisy values is biased upwards, and
+        its standard error does not say so: with noisy frames prefer the mean.
 
     Warns
     -----
@@ -129,9 +131,10 @@ def at_notes(
         frames = frames[~np.isnan(series.values[frames, feature])]
         if len(frames):
             frames = _CHOICES[how](series.values[frames, feature], frames)
-            values[note, feature] = series.values[frames, feature].mean()
+            share = 1 if how == "sum" else len(frames)
+            values[note, feature] = series.values[frames, feature].sum() / share
             if se is not None and series.se is not None:
-                se[note, feature] = np.sqrt(np.sum(series.se[frames, feature] ** 2)) / len(frames)
+                se[note, feature] = np.sqrt(np.sum(series.se[frames, feature] ** 2)) / share
     return FeatureSeries(values, starts, series.names, se=se, info=series.info)
 
 
@@ -209,4 +212,5 @@ _CHOICES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "max": lambda known, frames: frames[[np.argmax(known)]],
     "mean": lambda known, frames: frames,
     "first": lambda known, frames: frames[:1],
+    "sum": lambda known, frames: frames,
 }

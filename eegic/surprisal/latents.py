@@ -1,0 +1,98 @@
+"""Latents of a corpus, encoded once and kept on disk, for a model to learn from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from eegic import _checks, _files
+from eegic.audio import Audio
+from eegic.codec import Codec
+from eegic.corpus import Corpus
+
+SHARD = 64  # stretches per file
+
+
+def cached_latents(
+    codec: Codec,
+    corpus: Corpus,
+    folder: str | os.PathLike[str],
+    *,
+    part: str,
+    stretches: int,
+    frames: int,
+    progress: bool = True,
+) -> np.ndarray:
+    """Latents of `stretches` stretches of a corpus, from `folder` as far as they are there.
+
+    Parameters
+    ----------
+    codec : Codec
+        What encodes.
+    corpus : Corpus
+        What is encoded.
+    folder : str or Path
+        Where latents are kept. Each file carries a digest of all that they depend on: what another codec or corpus
+        left there is made again.
+    part : {"train", "validation"}
+        Of the corpus.
+    stretches : int
+        How many.
+    frames : int
+        Latents per stretch.
+    progress : bool
+        True shows a progress bar, in a terminal only.
+
+    Returns
+    -------
+    ndarray of float32, shape (stretches, frames, dim)
+    """
+    n_samples = codec.config.samples_per_latent * _checks.count("frames", frames) + codec.config.overhang
+    key = _key(codec, corpus, frames)
+    starts = range(0, _checks.count("stretches", stretches), SHARD)
+    shards = []
+    # disable=None: silent unless a terminal is watching
+    with tqdm(total=stretches, desc=f"Encoding ({part})", unit="stretch", disable=None if progress else True) as bar:
+        for start in starts:
+            path = Path(folder) / f"{part}-{start // SHARD:05d}.npz"
+            numbers = range(start, start + SHARD)
+            shard = _kept(path, key)
+            if shard is None:
+                shard = np.stack([_encoded(codec, corpus, part, number, n_samples) for number in numbers])
+                _files.write_npz(path, {"schema": np.array(_SCHEMA), "key": np.array(key), "latents": shard})
+            shards.append(shard)
+            bar.update(min(SHARD, stretches - start))
+    return np.concatenate(shards)[:stretches]
+
+
+_SCHEMA = "eegic.latents/1"
+
+
+def _encoded(codec: Codec, corpus: Corpus, part: str, number: int, n_samples: int) -> np.ndarray:
+    sound = corpus.stretch(part, number, n_samples, codec.config.sfreq)
+    return codec.encode(Audio(sound, codec.config.sfreq, f"{part}-{number}"))
+
+
+def _kept(path: Path, key: str) -> np.ndarray | None:
+    """What is in a file, if it is there and holds what is wanted."""
+    if not path.is_file():
+        return None
+    stored = _files.read_npz(path, _SCHEMA, ("key", "latents"))
+    return stored["latents"] if str(stored["key"]) == key else None
+
+
+def _key(codec: Codec, corpus: Corpus, frames: int) -> str:
+    """Digest of all that latents depend on; the codec enters with its weights, wherever they come from."""
+    weights = hashlib.sha256()
+    for name, tensor in sorted(codec.networks.encoder.state_dict().items()):
+        weights.update(name.encode() + tensor.cpu().numpy().tobytes())
+    about: dict[str, Any] = {
+        "codec": codec.config.settings(), "weights": weights.hexdigest(), "corpus": corpus.settings(), "frames": frames
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
