@@ -1,4 +1,4 @@
-"""The command line: `eegic demo`, `eegic ic`, `eegic convert`, `eegic weights`, `eegic sysinfo`."""
+"""The command line: `eegic demo`, `eegic ic`, `eegic train`, `eegic convert`, `eegic weights`, `eegic sysinfo`."""
 
 from __future__ import annotations
 
@@ -171,6 +171,87 @@ def _numbers(name: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"{name}: expected numbers separated by commas, such as 0,0.3,0.6, got {text!r}.") from None
+
+
+@app.command()
+def train(
+    kind: Annotated[str | None, typer.Argument(help="codec or surprisal: what CONFIG is for.")] = None,
+    config: Annotated[Path | None, typer.Argument(help="A recipe: a TOML file.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A recipe that comes with eegic, instead of KIND CONFIG.")] = None,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="List the recipes that come with eegic, and leave.")
+    ] = False,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value than in the recipe: loop.steps=2000. Repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints, curves and the model; by default eegic-train/NAME.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
+    trial: Annotated[
+        bool,
+        typer.Option("--trial", help="Take one step with a tiny batch; print sizes, memory and time; write nothing."),
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto (CUDA if there is one), cpu, cuda or cuda:1.")] = "auto",
+) -> None:
+    """Train a codec, or a surprisal model on the latents of a codec.
+
+    Several GPUs: torchrun --nproc-per-node 4 -m eegic train ...
+    """
+    from eegic import recipes
+
+    if presets:
+        for name, about in recipes.presets().items():
+            typer.echo(f"{name:<22} {about}")
+        return
+    recipe = recipes.read_recipe(_recipe_named(kind, config, preset), change or ())
+    if kind is not None:
+        _checks.one_of("KIND", kind, recipes.KINDS)
+        if kind != recipe.kind:
+            raise ValueError(f"KIND: {config or preset} is a recipe for a {recipe.kind}, not for a {kind}.")
+    if trial:
+        typer.echo(f"{recipe.name}: {recipe.about}\n{recipes.attempt(recipe, device=device)}")
+        return
+    folder = out or Path("eegic-train") / recipe.name
+    typer.echo(f"{recipe.name}: {recipe.about}\n-> {folder}")
+    try:
+        model = recipes.follow(recipe, folder, device=device, resume=resume, after_validation=_Curves(folder))
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"eegic: {stopped or 'stopped'}. --resume goes on.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{model}\n-> {folder / recipe.name}.safetensors")
+
+
+def _recipe_named(kind: str | None, config: Path | None, preset: str | None) -> Path | str:
+    if (preset is None) == (config is None):
+        raise ValueError(
+            "eegic train: expected KIND CONFIG, such as `eegic train codec my.toml`, or --preset NAME. `eegic train "
+            f"--presets` lists the names{'' if kind is None else f'; got {kind!r} alone'}."
+        )
+    if preset is not None:
+        return preset
+    assert config is not None
+    return config
+
+
+class _Curves:
+    """Draws the curves of a training anew after each validation; of several processes the first alone validates."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "curves.png"
+
+    def __call__(self, history: object) -> None:
+        import matplotlib
+
+        from eegic import _files, viz
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
+
+        figure = viz.plot_training(history)
+        with _files.replacing(self.path) as draft:
+            figure.savefig(draft, dpi=120)
+        plt.close(figure)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import mne
 import numpy as np
@@ -11,7 +11,8 @@ from handmade import tracked
 from matplotlib.figure import Figure
 
 import eegic as ei
-from eegic.viz import plot_information_content
+from eegic.history import History, Row
+from eegic.viz import plot_information_content, plot_training
 
 
 @pytest.fixture
@@ -440,3 +441,98 @@ def test_the_null_stands_beside_the_gain():
 def test_what_no_result_has_is_said(draw, error, message):
     with pytest.raises(error, match=message):
         draw(tracked())
+
+
+# ------------------------------------------------------------------ trainings
+def history(n=12, lowest=0.2, metrics=("si_sdr", "multires_stft")):
+    """A training of which every fourth row is validated, the first one before any step; losses fall to `lowest`."""
+    rows = []
+    for k in range(n):
+        validated = k % 4 == 0
+        known = {name: 3.0 * k + i for i, name in enumerate(metrics)} if validated else {}
+        loss = float("nan") if k == 0 else lowest + 2.0**-k
+        rows.append(Row(100 * k, loss, 1e-4, 2.0 * k, lowest + 1.5 * 2.0**-k if validated else float("nan"), known))
+    return History(tuple(rows))
+
+
+def test_losses_and_metrics_of_a_training_stand_over_its_steps():
+    one = history()
+    figure = plot_training(one)
+    losses, *metrics = figure.axes
+    assert [axes.get_xlabel() for axes in figure.axes] == ["step"] * 3
+    assert losses.get_ylabel() == "loss"
+    labels = ["SI-SDR (dB), validation", "multi-resolution STFT\ndistance, validation"]
+    assert [axes.get_ylabel() for axes in metrics] == labels
+    training, validation = losses.lines
+    assert [text.get_text() for text in losses.get_legend().get_texts()] == [
+        "training",
+        "validation (averaged weights)",
+    ]
+    np.testing.assert_array_equal(training.get_xdata(), one.column("step")[1:])
+    np.testing.assert_array_equal(training.get_ydata(), one.column("loss")[1:])
+    np.testing.assert_array_equal(validation.get_xdata(), [0, 400, 800])
+    np.testing.assert_array_equal(validation.get_ydata(), one.column("validation")[::4])
+    for axes, name in zip(metrics, one.metrics, strict=True):
+        np.testing.assert_array_equal(axes.lines[0].get_xdata(), [0, 400, 800])
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), one.column(name)[::4])
+
+
+@pytest.mark.parametrize(("lowest", "scale"), [(0.2, "log"), (0.0, "log"), (-0.3, "linear")])
+def test_losses_have_a_logarithmic_axis_if_all_are_positive(lowest, scale):
+    assert plot_training(history(lowest=lowest)).axes[0].get_yscale() == scale
+
+
+def test_one_loss_that_is_not_positive_is_enough_for_a_linear_axis():
+    rows = history().rows
+    for changed in ({"loss": 0.0}, {"validation": -1.0}):
+        wrong = History((*rows[:4], dataclasses.replace(rows[4], **changed), *rows[5:]))
+        assert plot_training(wrong).axes[0].get_yscale() == "linear"
+
+
+def test_metrics_without_a_name_of_their_own_keep_theirs():
+    figure = plot_training(history(metrics=("level 0.3",)))
+    assert figure.axes[1].get_ylabel() == "level 0.3, validation"
+
+
+def test_what_was_not_noted_leaves_no_mark():
+    """Rows before the first step, without validation, with a metric that is not finite or came later."""
+    before = plot_training(History(history().rows[:1]))
+    before.draw_without_rendering()
+    assert [len(line.get_xdata()) for line in before.axes[0].lines] == [0, 1]
+    without = plot_training(History(history().rows[1:4]))
+    without.draw_without_rendering()
+    assert len(without.axes) == 1 and [len(line.get_xdata()) for line in without.axes[0].lines] == [3, 0]
+    assert without.axes[0].get_yscale() == "log"
+    nothing = plot_training(History((Row(0, np.nan, np.nan, 0.0), Row(5, np.nan, 1e-4, 1.0))))
+    nothing.draw_without_rendering()
+    later = plot_training(
+        History(
+            tuple(Row(k, 1.0, 1e-4, k, 1.0, {"si_sdr": value}) for k, value in enumerate([np.nan, 5.0, -np.inf, 6.0]))
+        )
+    )
+    later.draw_without_rendering()
+    np.testing.assert_array_equal(later.axes[1].lines[0].get_xdata(), [1, 3])
+
+
+def test_a_training_is_drawn_from_its_table(tmp_path):
+    history().write(tmp_path / "history.csv")
+    drawn, read = plot_training(history()), plot_training(History.read(tmp_path / "history.csv"))
+    for axes, other in zip(drawn.axes, read.axes, strict=True):
+        for line, same in zip(axes.lines, other.lines, strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), same.get_xydata())
+
+
+def test_labels_of_a_training_do_not_overlap():
+    figure = plot_training(history())
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
+    assert boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    assert min(box.y0 for box in boxes) >= 0 and max(box.y1 for box in boxes) <= figure.bbox.y1
+
+
+def test_what_is_no_training():
+    with pytest.raises(ValueError, match="the history is empty: nothing was noted yet. Draw it after the first step"):
+        plot_training(History())
+    with pytest.raises(TypeError, match=r"expected a History, got str. History.read\(path\) reads a history.csv"):
+        plot_training("history.csv")

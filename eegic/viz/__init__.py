@@ -2,7 +2,7 @@
 
 Every function draws into the `axes` it is given, or makes a figure of its own, and returns the Figure.
 
-`sounds`, `kernels` over lags, `maps` of the scalp, `nulls`, `clocks`; and `look`, which they share.
+`sounds`, `kernels` over lags, `maps` of the scalp, `nulls`, `clocks`, `training`; and `look`, which they share.
 """
 
 from eegic.viz.clocks import plot_alignment_qc
@@ -10,6 +10,7 @@ from eegic.viz.kernels import plot_trf
 from eegic.viz.maps import plot_topography
 from eegic.viz.nulls import plot_null
 from eegic.viz.sounds import plot_features, plot_information_content
+from eegic.viz.training import plot_training
 
 __all__ = [
     "plot_alignment_qc",
@@ -17,5 +18,6 @@ __all__ = [
     "plot_information_content",
     "plot_null",
     "plot_topography",
+    "plot_training",
     "plot_trf",
 ]

@@ -1,0 +1,178 @@
+"""What a surprisal model knows of melodies whose true surprisal is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from eegic import _checks, features
+from eegic.audio import Audio
+from eegic.codec import Codec
+from eegic.datasets import Melody
+from eegic.series import FeatureSeries
+from eegic.surprisal import SurprisalModel, at_notes, information_content
+
+SKIPPED = 3  # notes at the start of a piece: the grammar knows what came before them, the model does not
+SECONDS = 0.2  # of a note that count
+_DRAWS = 999
+
+
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """Notes of several melodies: what they truly cost, and what else is known of them.
+
+    Parameters
+    ----------
+    pieces : tuple of (Melody, Audio)
+        The melodies and their sounds.
+    piece : ndarray of int, shape (n_notes,)
+        Number of the melody of each note that counts.
+    truth : ndarray, shape (n_notes,)
+        Surprisal of pitch and timing in bits.
+    flux : ndarray, shape (n_notes,)
+        Largest onset strength within the note.
+    seconds : ndarray, shape (n_notes,)
+        From its onset to the next.
+    """
+
+    pieces: tuple[tuple[Melody, Audio], ...]
+    piece: np.ndarray
+    truth: np.ndarray
+    flux: np.ndarray
+    seconds: np.ndarray
+
+    @classmethod
+    def of(cls, pieces: Iterable[tuple[Melody, Audio]], kind: str = "both") -> Notes:
+        """Gather the notes of melodies; the surprisal is that of "pitch", "timing" or "both"."""
+        pieces = tuple(pieces)
+        if not pieces:
+            raise ValueError("pieces: expected one or more melodies with their sounds, got none.")
+        rows = [slice(SKIPPED, None)] * len(pieces)
+        truth = [melody.surprisal(kind).values[row, 0] for (melody, _), row in zip(pieces, rows, strict=True)]
+        flux = [_noted(features.onset_strength(sound), melody, "max")[SKIPPED:] for melody, sound in pieces]
+        seconds = [np.diff(melody.onsets, append=melody.duration)[SKIPPED:] for melody, _ in pieces]
+        piece = np.repeat(np.arange(len(pieces)), [len(one) for one in truth])
+        return cls(pieces, piece, *(np.concatenate(parts) for parts in (truth, flux, seconds)))
+
+    def pooled(
+        self, model: SurprisalModel, codec: Codec, noise: Sequence[float], *, progress: bool = True
+    ) -> np.ndarray:
+        """Information content of each note in nats, shape (n_notes, n_levels).
+
+        It is the sum over the frames that end within the first 0.2 s of the note (or of what there is before the
+        next): their joint information content, given all before.
+        """
+        sounds = {str(i): sound for i, (_, sound) in enumerate(self.pieces)}
+        found = information_content(sounds, model, noise, codec=codec, stamp="end", progress=progress)
+        assert isinstance(found, dict)
+        return np.concatenate(
+            [
+                at_notes(found[str(i)], melody.onsets, how="sum", duration=SECONDS).values[SKIPPED:]
+                for i, (melody, _) in enumerate(self.pieces)
+            ]
+        )
+
+    def agreement(self, values: np.ndarray, rng: int | np.random.Generator | None = 0) -> dict[str, float]:
+        """How values per note agree with the truth, by rank.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_notes,)
+            NaN where not known.
+        rng : int, Generator or None
+            Draws melodies anew, with replacement, for the intervals.
+
+        Returns
+        -------
+        dict
+            ``rho``, Spearman's correlation, and ``partial``, the same once flux and duration are taken out (linearly,
+            among ranks); each with ``_low`` and ``_high``, the ends of its 95 % interval.
+        """
+        known = np.flatnonzero(np.isfinite(values))
+        stats = {"rho": self._rho, "partial": self._partial}
+        found = {name: stat(values, known) for name, stat in stats.items()}
+        random = np.random.default_rng(rng)
+        rows = [known[self.piece[known] == i] for i in range(len(self.pieces))]
+        drawn = [np.concatenate([rows[i] for i in random.integers(len(rows), size=len(rows))]) for _ in range(_DRAWS)]
+        for name, stat in stats.items():
+            low, high = np.nanquantile([stat(values, one) for one in drawn], [0.025, 0.975])
+            found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+        return found
+
+    def _rho(self, values: np.ndarray, rows: np.ndarray) -> float:
+        return _correlation(_ranks(values[rows]), _ranks(self.truth[rows]))
+
+    def _partial(self, values: np.ndarray, rows: np.ndarray) -> float:
+        controls = np.stack([np.ones(len(rows)), _ranks(self.flux[rows]), _ranks(self.seconds[rows])], axis=1)
+        both = np.stack([_ranks(values[rows]), _ranks(self.truth[rows])], axis=1)
+        left = both - controls @ np.linalg.lstsq(controls, both)[0]
+        return _correlation(left[:, 0], left[:, 1])
+
+
+def assess(
+    model: SurprisalModel,
+    codec: Codec,
+    pieces: Iterable[tuple[Melody, Audio]],
+    noise: Sequence[float] = (0.0, 0.3, 0.6),
+    *,
+    kind: str = "both",
+    rng: int | np.random.Generator | None = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare the information content of notes with their true surprisal.
+
+    Parameters
+    ----------
+    model : SurprisalModel
+        What is assessed.
+    codec : Codec
+        Its codec.
+    pieces : iterable of (Melody, Audio)
+        Melodies that it was not trained with, and their sounds: ``MelodyCorpus().piece("test", i, duration=20)``.
+    noise : sequence of float
+        Levels.
+    kind : {"pitch", "timing", "both"}
+        Which surprisal is the truth.
+    rng : int, Generator or None
+        Seed of the intervals.
+    progress : bool
+        True shows progress bars, in a terminal only.
+
+    Returns
+    -------
+    DataFrame
+        One row for the model at each level, for an untrained model of its size at each level, and for the spectral flux
+        at the onsets: ``what, noise, notes, rho, rho_low, rho_high, partial, partial_low, partial_high``.
+    """
+    notes = Notes.of(pieces, kind)
+    seed = _checks.seed(rng)
+    untrained = SurprisalModel.untrained(model.config, device=model.device)
+    rows = []
+    for what, one in (("model", model), ("untrained", untrained)):
+        for level, values in zip(noise, notes.pooled(one, codec, noise, progress=progress).T, strict=True):
+            rows.append({"what": what, "noise": level, "notes": _n(values), **notes.agreement(values, seed)})
+    rows.append({"what": "flux", "noise": np.nan, "notes": _n(notes.flux), **notes.agreement(notes.flux, seed)})
+    return pd.DataFrame(rows)
+
+
+def _noted(series: FeatureSeries, melody: Melody, how: str) -> np.ndarray:
+    return np.asarray(at_notes(series, melody.onsets, how=how).values[:, 0])
+
+
+def _n(values: np.ndarray) -> int:
+    return int(np.isfinite(values).sum())
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values))
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])
