@@ -1,5 +1,8 @@
 from . import datasets as datasets
 from . import flow as flow
+from . import linearity as linearity
+from . import perceptual as perceptual
+from . import recipes as recipes
 from . import stats as stats
 from . import trf as trf
 from . import weights as weights
@@ -9,6 +12,11 @@ from .audio import sounding as sounding
 from .codec import Codec as Codec
 from .codec import CodecConfig as CodecConfig
 from .codec import load_codec as load_codec
+from .codec.augment import LatentNoise as LatentNoise
+from .codec.augment import Linearity as Linearity
+from .codec.training import CodecTraining as CodecTraining
+from .codec.training import train_codec as train_codec
+from .corpus import SoundFolder as SoundFolder
 from .derivatives import to_bids_derivative as to_bids_derivative
 from .eeg import Clock as Clock
 from .eeg import Cnd as Cnd
@@ -36,6 +44,7 @@ from .features import envelope as envelope
 from .features import envelope_derivative as envelope_derivative
 from .features import gammatone_spectrogram as gammatone_spectrogram
 from .features import onset_strength as onset_strength
+from .history import History as History
 from .results import Tracking as Tracking
 from .series import FeatureSeries as FeatureSeries
 from .surprisal import FlowConfig as FlowConfig
@@ -50,12 +59,16 @@ from .surprisal import load_surprisal as load_surprisal
 from .surprisal import note_ic_to_series as note_ic_to_series
 from .surprisal import rank_correlation as rank_correlation
 from .surprisal import read_idyom as read_idyom
+from .surprisal.training import FlowTraining as FlowTraining
+from .surprisal.training import train_surprisal as train_surprisal
 from .tracking import cortical_tracking as cortical_tracking
+from .training import LoopConfig as LoopConfig
 from .viz import plot_alignment_qc as plot_alignment_qc
 from .viz import plot_features as plot_features
 from .viz import plot_information_content as plot_information_content
 from .viz import plot_null as plot_null
 from .viz import plot_topography as plot_topography
+from .viz import plot_training as plot_training
 from .viz import plot_trf as plot_trf
 
 __version__: str

@@ -199,7 +199,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 
 def _locate(source: str | os.PathLike[str], kind: str, download: bool) -> tuple[Path, manifest.Entry | None]:
-    entry = manifest.known(source)
+    entry = manifest.known(source, kind)
     if entry is None:
         path = Path(source)
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""Checkpoints known by name: where they come from, under which licence, and how to get one on request."""
+"""Checkpoints known by name: those that come with eegic, and published ones, which are fetched on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORDS = {"surprisal": "surprisal model", "codec": "codec", "checkpoint": "checkp
 
 @dataclass(frozen=True)
 class Entry:
-    """A checkpoint that others publish.
+    """A checkpoint that comes with eegic, or that others publish.
 
     Parameters
     ----------
@@ -27,8 +27,11 @@ class Entry:
         What it is called here.
     kind : {"surprisal", "codec"}
         What it holds.
-    repository, file, revision : str
-        Where it lies on the hub of its publishers; ``"unknown"`` for a revision nobody has pinned.
+    file : str
+        Name of its file.
+    repository, revision : str
+        Where it lies on the hub of its publishers; ``"unknown"`` for a revision nobody has pinned. Empty for what comes
+        with eegic.
     sha256 : str
         Digest of the file, or ``"unknown"``.
     licence : str
@@ -43,12 +46,12 @@ class Entry:
 
     name: str
     kind: str
-    repository: str
     file: str
-    revision: str
     sha256: str
     licence: str
     about: str
+    repository: str = ""
+    revision: str = ""
     codec: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,13 +64,15 @@ def entries() -> dict[str, Entry]:
 
 
 def find(entry: Entry, *, download: bool) -> Path:
-    """Return the file of a named checkpoint: from the cache of the hub, or fetched if `download`.
+    """Return the file of a named checkpoint: from eegic itself, from the cache of the hub, or fetched if `download`.
 
     Raises
     ------
     FileNotFoundError
         If it is not there and was not to be fetched.
     """
+    if not entry.repository:
+        return Path(str(resources.files("eegic.weights").joinpath("bundled", entry.file)))
     hub = _hub(entry)
     revision = None if entry.revision == UNKNOWN else entry.revision
     cached = hub.try_to_load_from_cache(entry.repository, entry.file, revision=revision)
@@ -95,9 +100,12 @@ def check_digest(name: str, found: str, expected: str | None) -> None:
         raise ValueError(f"{name}: expected a file of sha256 {expected}, got {found}. It is damaged, or another file.")
 
 
-def known(name: object) -> Entry | None:
-    """The entry of that name, if there is one."""
-    return entries().get(name) if isinstance(name, str) else None
+def known(name: object, kind: str | None = None) -> Entry | None:
+    """The entry of that name, if there is one; a codec "mini" is that of the model "mini"."""
+    entry = entries().get(name) if isinstance(name, str) else None
+    if entry is None or kind != "codec" or entry.codec is None:
+        return entry
+    return entries().get(entry.codec, entry)
 
 
 def unknown_name(source: object, kind: str) -> FileNotFoundError:
