@@ -34,6 +34,9 @@ class LatentNoise:
         Of the sounds, how many are noised; the others stay clean. With "decoder" the encoder learns from those alone.
     per : {"sound", "frame"}
         What has a t of its own.
+    delay : float
+        Share of the training before noise sets in. Latents come to tell sounds apart sooner without; published codecs
+        were trained to their end before.
     """
 
     noised: str = "none"
@@ -42,6 +45,7 @@ class LatentNoise:
     gamma: float = 1.0
     share: float = 0.75
     per: str = "sound"
+    delay: float = 0.0
 
     def __post_init__(self) -> None:
         _checks.one_of("noised", self.noised, NOISED)
@@ -51,12 +55,14 @@ class LatentNoise:
         _checks.positive("gamma", self.gamma, "standard deviations of the latents")
         if not 0 < _checks.finite("share", self.share, "share of the sounds") <= 1:
             raise ValueError(f"share: expected a share above 0 and up to 1, got {self.share:g}.")
+        if not 0 <= _checks.finite("delay", self.delay, "share of the training") < 1:
+            raise ValueError(f"delay: expected a share from 0 to below 1, got {self.delay:g}.")
         if self.noised == "decoder" and self.share == 1:
             raise ValueError("share: expected less than 1 with noised='decoder', or the encoder never learns.")
 
-    def apply(self, latents: Tensor, scale: float, draws: torch.Generator) -> Tensor:
+    def apply(self, latents: Tensor, scale: float, draws: torch.Generator, progress: float = 1.0) -> Tensor:
         """Noise some of the latents (batch, dim, n_latents), which are `scale` times those of variance 1."""
-        if self.noised == "none":
+        if self.noised == "none" or progress < self.delay:
             return latents
         n_batch, _, n_latents = latents.shape
         n_times = 1 if self.per == "sound" else n_latents

@@ -131,7 +131,7 @@ class CodecObjective(Objective):
         """Mean loss of a batch."""
         config, settings = self.config, self.training_settings
         target, latents = self._lesson(batch["samples"], draws, progress)
-        latents = settings.noise.apply(latents, config.scale, draws)
+        latents = settings.noise.apply(latents, config.scale, draws, progress)
         position = settings.positions(len(target), config, draws)
         noise = torch.randn(target.shape, generator=draws).to(target.device)
         student, teacher = (
@@ -190,6 +190,7 @@ def train_codec(
     loop: LoopConfig | None = None,
     initial: Codec | None = None,
     name: str = "codec",
+    licence: str = "unknown",
     device: str = "auto",
     resume: bool = False,
     progress: bool = True,
@@ -213,6 +214,8 @@ def train_codec(
         Where to start; by default from random weights.
     name : str
         Of the codec.
+    licence : str
+        Under which you give it away.
     device : str
         "auto" (CUDA if there is one), "cpu" or "cuda".
     resume : bool
@@ -241,7 +244,7 @@ def train_codec(
         objective, loop, Path(out), device=device, settings=record, resume=resume, progress=progress,
         after_validation=after_validation,
     )  # fmt: skip
-    trained = Codec(config, networks, networks.conv_out.weight.device, name, licence="as its makers say")
+    trained = Codec(config, networks, networks.conv_out.weight.device, name, licence=licence)
     trained.save(Path(out) / f"{name}.safetensors")
     return trained
 
@@ -254,7 +257,8 @@ def starting_networks(config: CodecConfig, initial: Codec | None, seed: int) -> 
     nn.init.zeros_(networks.conv_out.weight)  # at first, cleaning keeps what is clean
     if initial is not None:
         networks.load_state_dict(initial.networks.state_dict())
-    return networks
+    faster: UNet = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return faster
 
 
 def _fixed(networks: UNet) -> list[nn.Parameter]:

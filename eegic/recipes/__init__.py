@@ -4,9 +4,15 @@
     What such a file may say, and the ones that come with eegic (in `presets`).
 `running`
     Following a recipe, or trying one step of it.
+`assessment`
+    What a surprisal model knows of melodies whose true surprisal is known.
+`card`
+    The card of a model: what it is, how it was made, what it reaches, what it is not.
 """
 
+from eegic.recipes.assessment import Notes, assess
+from eegic.recipes.card import card
 from eegic.recipes.recipe import KINDS, Recipe, presets, read_recipe
 from eegic.recipes.running import Trial, attempt, follow
 
-__all__ = ["KINDS", "Recipe", "Trial", "attempt", "follow", "presets", "read_recipe"]
+__all__ = ["KINDS", "Notes", "Recipe", "Trial", "assess", "attempt", "card", "follow", "presets", "read_recipe"]

@@ -22,7 +22,7 @@ from eegic.surprisal.training import FlowTraining
 from eegic.training import LoopConfig
 
 KINDS = ("codec", "surprisal")
-_TOP = {"kind", "about", "name", "base", "codec", "network", "training", "loop", "data"}
+_TOP = {"kind", "about", "name", "licence", "limits", "base", "codec", "network", "training", "loop", "data"}
 _MOST_BASES = 8
 _CORPORA = {"melodies": MelodyCorpus, "folder": SoundFolder}
 
@@ -48,6 +48,10 @@ class Recipe:
     data : dict
         Of the corpus: ``corpus = "melodies"`` with what `MelodyCorpus` takes, or ``corpus = "folder"`` with what
         `SoundFolder` takes.
+    licence : str
+        Under which the model is given away.
+    limits : tuple of str
+        What the model is not, in sentences, for its card.
     codec : str, optional
         For a surprisal model: whose latents it learns; a name or a path. For a codec: where to start.
     """
@@ -59,6 +63,8 @@ class Recipe:
     training: CodecTraining | FlowTraining
     loop: LoopConfig
     data: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = "unknown"
+    limits: tuple[str, ...] = ()
     codec: str | None = None
 
     def corpus(self) -> Corpus:
@@ -133,6 +139,8 @@ def _recipe(table: dict[str, Any], name: str) -> Recipe:
         training=_section("training", CodecTraining if codecs else FlowTraining, training),
         loop=_section("loop", LoopConfig, table.get("loop", {})),
         data=_table("data", table.get("data", {})),
+        licence=str(table.get("licence", "unknown")),
+        limits=tuple(str(limit) for limit in table.get("limits", ())),
         codec=None if table.get("codec") is None else str(table["codec"]),
     )
 

@@ -49,7 +49,13 @@ def follow(
     -------
     Codec or SurprisalModel
     """
-    how: dict[str, Any] = {"device": device, "resume": resume, "progress": progress, "after_validation": after_validation}
+    how: dict[str, Any] = {
+        "licence": recipe.licence,
+        "device": device,
+        "resume": resume,
+        "progress": progress,
+        "after_validation": after_validation,
+    }
     if isinstance(recipe.network, CodecConfig) and isinstance(recipe.training, CodecTraining):
         initial = None if recipe.codec is None else load_codec(recipe.codec, device="cpu")
         return train_codec(

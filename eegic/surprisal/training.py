@@ -156,6 +156,7 @@ def train_surprisal(
     loop: LoopConfig | None = None,
     name: str = "surprisal",
     codec_name: str | None = None,
+    licence: str = "unknown",
     device: str = "auto",
     resume: bool = False,
     progress: bool = True,
@@ -181,7 +182,7 @@ def train_surprisal(
         Of the model.
     codec_name : str, optional
         Name or path by which the model will find its codec; by default the name of `codec`.
-    device, resume, progress, after_validation
+    licence, device, resume, progress, after_validation
         As for `train_codec`.
 
     Returns
@@ -214,6 +215,6 @@ def train_surprisal(
     )  # fmt: skip
     found_as = codec.name if codec_name is None else codec_name
     where = next(networks.parameters()).device
-    trained = SurprisalModel(networks, where, name, licence="as its makers say", codec=found_as)
+    trained = SurprisalModel(networks, where, name, licence=licence, codec=found_as)
     trained.save(Path(out) / f"{name}.safetensors")
     return trained
