@@ -60,7 +60,10 @@ def demo(
 @app.command()
 def ic(
     files: Annotated[list[Path], typer.Argument(help="Sound files, of any rate, format and number of channels.")],
-    model: Annotated[str, typer.Option(help="Surprisal model: a file, or a name that `eegic weights` lists.")],
+    model: Annotated[
+        str,
+        typer.Option(help="Surprisal model: a file, or a name of `eegic weights`. mini knows melodies only."),
+    ] = "mini",
     codec: Annotated[
         str | None, typer.Option(help="Codec of the model: a file or a name. By default the one that the model names.")
     ] = None,

@@ -240,10 +240,12 @@ def train_codec(
         "corpus": corpus.settings(),
         "initial": initial.sha256 if initial else None,
     }
+    networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth less time on a CPU
     train(
         objective, loop, Path(out), device=device, settings=record, resume=resume, progress=progress,
         after_validation=after_validation,
     )  # fmt: skip
+    networks.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     trained = Codec(config, networks, networks.conv_out.weight.device, name, licence=licence)
     trained.save(Path(out) / f"{name}.safetensors")
     return trained
@@ -257,8 +259,7 @@ def starting_networks(config: CodecConfig, initial: Codec | None, seed: int) -> 
     nn.init.zeros_(networks.conv_out.weight)  # at first, cleaning keeps what is clean
     if initial is not None:
         networks.load_state_dict(initial.networks.state_dict())
-    faster: UNet = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return faster
+    return networks
 
 
 def _fixed(networks: UNet) -> list[nn.Parameter]:

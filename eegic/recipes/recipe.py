@@ -22,7 +22,20 @@ from eegic.surprisal.training import FlowTraining
 from eegic.training import LoopConfig
 
 KINDS = ("codec", "surprisal")
-_TOP = {"kind", "about", "name", "licence", "limits", "base", "codec", "network", "training", "loop", "data"}
+_TOP = {
+    "kind",
+    "about",
+    "name",
+    "licence",
+    "limits",
+    "melodies",
+    "base",
+    "codec",
+    "network",
+    "training",
+    "loop",
+    "data",
+}
 _MOST_BASES = 8
 _CORPORA = {"melodies": MelodyCorpus, "folder": SoundFolder}
 
@@ -52,6 +65,8 @@ class Recipe:
         Under which the model is given away.
     limits : tuple of str
         What the model is not, in sentences, for its card.
+    melodies : int
+        For a surprisal model of simulated melodies: how many new ones its card is to tell about; 0 for none.
     codec : str, optional
         For a surprisal model: whose latents it learns; a name or a path. For a codec: where to start.
     """
@@ -65,6 +80,7 @@ class Recipe:
     data: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "unknown"
     limits: tuple[str, ...] = ()
+    melodies: int = 0
     codec: str | None = None
 
     def corpus(self) -> Corpus:
@@ -141,6 +157,7 @@ def _recipe(table: dict[str, Any], name: str) -> Recipe:
         data=_table("data", table.get("data", {})),
         licence=str(table.get("licence", "unknown")),
         limits=tuple(str(limit) for limit in table.get("limits", ())),
+        melodies=_checks.count("melodies", table.get("melodies", 0), minimum=0),
         codec=None if table.get("codec") is None else str(table["codec"]),
     )
 

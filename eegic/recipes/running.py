@@ -8,20 +8,29 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from eegic import _devices
+from eegic import _devices, _files, weights
 from eegic.codec import Codec, CodecConfig, load_codec
 from eegic.codec.training import CodecObjective, CodecTraining, starting_networks, train_codec
+from eegic.datasets import MelodyCorpus
 from eegic.history import History
+from eegic.recipes.assessment import assess
+from eegic.recipes.card import card
 from eegic.recipes.recipe import Recipe
 from eegic.surprisal import FlowConfig, SurprisalModel
 from eegic.surprisal.networks import ARFlow
 from eegic.surprisal.training import FlowObjective, FlowTraining, train_surprisal
 from eegic.training import generator
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of noise, in a card
+NOTES_TITLE = "Information content of held-out notes, and their true surprisal"
+_MELODY_SECONDS = 20.0
 _TINY = 2  # examples of a trial
 
 
@@ -41,7 +50,7 @@ def follow(
     recipe : Recipe
         From `read_recipe`.
     out : str or Path
-        Folder for checkpoints, history and model.
+        Folder for checkpoints, history, model and its card (NAME.md).
     device, resume, progress, after_validation
         As for `eegic.codec.training.train_codec`.
 
@@ -56,18 +65,34 @@ def follow(
         "progress": progress,
         "after_validation": after_validation,
     }
+    corpus, folder = recipe.corpus(), Path(out)
+    tables: dict[str, pd.DataFrame] = {}
+    model: Codec | SurprisalModel
     if isinstance(recipe.network, CodecConfig) and isinstance(recipe.training, CodecTraining):
         initial = None if recipe.codec is None else load_codec(recipe.codec, device="cpu")
-        return train_codec(
-            recipe.corpus(), out, config=recipe.network, training=recipe.training, loop=recipe.loop,
-            initial=initial, name=recipe.name, **how,
+        model = train_codec(
+            corpus, out, config=recipe.network, training=recipe.training, loop=recipe.loop, initial=initial,
+            name=recipe.name, **how,
         )  # fmt: skip
-    assert isinstance(recipe.network, FlowConfig) and isinstance(recipe.training, FlowTraining)
-    return train_surprisal(
-        load_codec(codec_of(recipe), device=device), recipe.corpus(), out, config=recipe.network,
-        training=recipe.training, loop=recipe.loop, name=recipe.name, codec_name=_found_from(codec_of(recipe), out),
-        **how,
-    )  # fmt: skip
+    else:
+        assert isinstance(recipe.network, FlowConfig) and isinstance(recipe.training, FlowTraining)
+        codec = load_codec(codec_of(recipe), device=device)
+        model = train_surprisal(
+            codec, corpus, out, config=recipe.network, training=recipe.training, loop=recipe.loop, name=recipe.name,
+            codec_name=_found_from(codec_of(recipe), folder), **how,
+        )  # fmt: skip
+        if recipe.melodies and isinstance(corpus, MelodyCorpus):
+            pieces = (corpus.piece("test", i, duration=_MELODY_SECONDS) for i in range(recipe.melodies))
+            tables[NOTES_TITLE] = assess(model, codec, pieces, LEVELS, progress=progress)
+    if (folder / "history.csv").is_file():  # of several processes the first alone writes
+        text = card(recipe, model, History.read(folder / "history.csv"), sha256=_digest(recipe, folder), tables=tables)
+        with _files.replacing(folder / f"{recipe.name}.md") as draft:
+            draft.write_text(text, encoding="utf-8")
+    return model
+
+
+def _digest(recipe: Recipe, folder: Path) -> str:
+    return weights.read(folder / f"{recipe.name}.safetensors", recipe.kind).sha256
 
 
 def codec_of(recipe: Recipe) -> str:

@@ -62,7 +62,7 @@ class Encoded:
 
 def information_content(
     audio: Sound | Sequence[Sound] | Mapping[str, Sound],
-    model: SurprisalModel | str | os.PathLike[str],
+    model: SurprisalModel | str | os.PathLike[str] = "mini",
     noise: float | Sequence[float] = 0.3,
     *,
     codec: Codec | str | os.PathLike[str] | None = None,
@@ -89,7 +89,8 @@ def information_content(
     audio : Audio or path, or a sequence or mapping of them
         The sound or sounds; any rate, format and number of channels, which are averaged.
     model : SurprisalModel, name or path
-        What knows music; see `load_surprisal`.
+        What knows music; see `load_surprisal`. By default the small model that comes with eegic: it knows simulated
+        melodies of one style, is there to try things out, and says nothing about other music.
     noise : float or sequence of float
         Noise levels, from 0 to below 1. At 0 all detail of the sound counts; noise hides detail first, so higher
         levels listen to coarser structure. See Notes.
@@ -178,7 +179,7 @@ def information_content(
 
 def entropy(
     audio: Sound | Sequence[Sound] | Mapping[str, Sound],
-    model: SurprisalModel | str | os.PathLike[str],
+    model: SurprisalModel | str | os.PathLike[str] = "mini",
     noise: float | Sequence[float] = 0.3,
     *,
     codec: Codec | str | os.PathLike[str] | None = None,
