@@ -12,6 +12,10 @@
     Features of a long sound block by block, equal to those of the whole.
 `codec`
     The codec as one uses it: `load_codec`, `Codec.encode`, `Codec.decode`.
+`training`
+    `train_codec`: the loss by which it learns.
+`augment`
+    What training does to latents and sound: noise, gains, mixtures.
 """
 
 from eegic.codec.codec import CHUNKS, Codec, load_codec

@@ -12,6 +12,10 @@
     Fast, exact, reference: their numbers.
 `networks`
     The transformer and the velocity behind it, and how public files spell their weights.
+`training`
+    `train_surprisal`: the loss by which a model learns.
+`latents`
+    Latents of a corpus, encoded once and kept on disk.
 `ppm`
     `PPM`: variable-order Markov models of any symbols, and how several combine.
 `symbolic`
