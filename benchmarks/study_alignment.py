@@ -31,7 +31,7 @@ from matplotlib import pyplot as plt
 import eegic as ei
 from eegic import datasets, perceptual, recipes
 from eegic.codec import Codec
-from eegic.recipes.assessment import SECONDS, SKIPPED
+from eegic.recipes.assessment import SKIPPED, of_notes
 
 CODECS = ("small-none", "small-decoder", "small-both", "small-tanh-none", "small-tanh-decoder", "small-tanh-both")
 FLOW = "small-surprisal"
@@ -42,16 +42,26 @@ LISTENERS = {"n_participants": 6, "n_stimuli": 8, "duration": 30.0, "rhythm": "f
 N_NULL = 99
 
 
+def train_codec(name: str, out: Path, changes: Sequence[str]) -> Path:
+    """Train a codec unless it is there."""
+    return _trained(name, out / name, changes)
+
+
 def train(name: str, out: Path, changes: Sequence[str]) -> None:
-    """Train a codec and its surprisal model, unless they are there; each in a process of its own, on one core."""
-    codec = out / name / f"{name}.safetensors"
-    for preset, folder, more in ((name, codec.parent, ()), (FLOW, out / f"{name}-flow", (f"codec={codec}",))):
-        if (folder / f"{preset}.safetensors").is_file():
-            continue
+    """Train a codec and its surprisal model unless they are there."""
+    codec = train_codec(name, out, changes)
+    _trained(FLOW, out / f"{name}-flow", (f"codec={codec}", *changes))
+
+
+def _trained(preset: str, folder: Path, changes: Sequence[str]) -> Path:
+    """Follow a recipe in a process of its own, on one core; return the file of the model."""
+    model = folder / f"{preset}.safetensors"
+    if not model.is_file():
         command = [sys.executable, "-m", "eegic", "train", "--preset", preset, "--out", str(folder), "--resume"]
-        for change in (*more, *changes):
+        for change in changes:
             command += ["--set", change]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return model
 
 
 def decoded(codec: Codec, sounds: Sequence[ei.Audio], level: float) -> tuple[float, float]:
@@ -106,10 +116,10 @@ def surprisal(name: str, model: ei.SurprisalModel, codec: Codec, notes: recipes.
 
 def tracking(name: str, model: ei.SurprisalModel, codec: Codec, study: datasets.Study) -> pd.DataFrame:
     """Corrected gain in r over envelope and onsets, mean over channels, of each listener and level."""
-    series = ei.information_content(study.audio, model, LEVELS, codec=codec, stamp="end", progress=False)
+    series = ei.information_content(study.audio, model, LEVELS, codec=codec, progress=False)
     added, baseline = {}, {}
     for stimulus, melody in study.melodies.items():
-        pooled = ei.at_notes(series[stimulus], melody.onsets, how="sum", duration=SECONDS)
+        pooled = of_notes(series[stimulus], melody, codec)
         values = np.nan_to_num(pooled.values - np.nanmean(pooled.values, axis=0))  # unknown: as surprising as usual
         whole = ei.FeatureSeries(values, pooled.times, pooled.names)
         sfreq = study.participants[0].sfreq

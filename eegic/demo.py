@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegic import __version__, _files, datasets, stats, viz
+from eegic.codec import load_codec
+from eegic.recipes.assessment import of_notes
 from eegic.results import Tracking
 from eegic.series import FeatureSeries
-from eegic.surprisal import at_notes, information_content, rank_correlation
+from eegic.surprisal import information_content, rank_correlation
 from eegic.tracking import cortical_tracking
 
 if TYPE_CHECKING:
@@ -26,9 +28,8 @@ if TYPE_CHECKING:
 SFREQ = 64.0
 MODEL = {"tmin": 0.0, "tmax": 0.4, "alphas": tuple(float(a) for a in np.logspace(-3, 3, 7)), "n_folds": 4}
 N_NULL = 199
-NOISE = 0.3  # level at which the sound is listened to
+NOISE = 0.1  # level at which the sound is listened to
 HEARD = "sound's IC"  # the feature that comes from the sound alone
-_OF_A_NOTE = 0.2  # seconds from its onset on over which information content is summed
 _SHOWN = 8.0  # seconds of music in the figure
 
 
@@ -139,14 +140,13 @@ def _open(out: Path) -> bool:
 
 
 def _heard(study: datasets.Study, seed: int) -> dict[str, FeatureSeries]:
-    """Information content of each note in nats, from the sound alone: summed over the frames with which it begins."""
-    series = information_content(study.audio, noise=NOISE, stamp="end", rng=seed)
-    heard = {}
-    for name, melody in study.melodies.items():
-        pooled = at_notes(series[name], melody.onsets, how="sum", duration=_OF_A_NOTE)
-        usual = np.nanmean(pooled.values)  # for notes before the first latent that has a past
-        heard[name] = FeatureSeries(np.nan_to_num(pooled.values, nan=usual), pooled.times, HEARD)
-    return heard
+    """Information content of each note in nats, from the sound alone, less the mean of all notes."""
+    codec = load_codec("mini")
+    series = information_content(study.audio, "mini", NOISE, codec=codec, rng=seed)
+    notes = {name: of_notes(series[name], melody, codec) for name, melody in study.melodies.items()}
+    usual = np.nanmean(np.concatenate([one.values for one in notes.values()]))
+    # what is not known, before the first latent that has a past, is as surprising as usual
+    return {name: FeatureSeries(np.nan_to_num(one.values - usual), one.times, HEARD) for name, one in notes.items()}
 
 
 def _impulses(study: datasets.Study, heard: dict[str, FeatureSeries], name: str) -> FeatureSeries:

@@ -99,7 +99,8 @@ def test_demo_writes_what_it_says(finished):
     for name in ("demo.png", "scores.tsv", "gains.tsv", "results/", "settings.json", "features/", "sounds/"):
         assert (out / name).exists() and str(out / name) in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
-    settings = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2, "eegic": eegic.__version__}
+    asked = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2}
+    settings = {**asked, "noise": demo.NOISE, "eegic": eegic.__version__}
     assert json.loads((out / "settings.json").read_text()) == settings
     assert "replaced" not in account
     assert not list(out.glob(".*"))

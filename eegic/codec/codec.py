@@ -76,6 +76,11 @@ class Codec:
         """Latents per second."""
         return self.config.sfreq / self.config.samples_per_latent
 
+    @property
+    def window(self) -> float:
+        """Seconds from the onset of a latent to the end of its windows (128 ms in the public codec)."""
+        return (self.config.samples_per_latent + self.config.overhang) / self.config.sfreq
+
     def frame_times(self, n_frames: int) -> np.ndarray:
         """Onsets of `n_frames` latents in seconds: latent j starts at sample ``samples_per_latent * j``.
 

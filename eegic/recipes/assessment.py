@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -62,17 +63,14 @@ class Notes:
     ) -> np.ndarray:
         """Information content of each note in nats, shape (n_notes, n_levels).
 
-        It is the sum over the frames that end within the first 0.2 s of the note (or of what there is before the
-        next): their joint information content, given all before.
+        It is the sum over the frames whose windows end within the first 0.2 s of the note (or before the next one
+        begins): their joint information content, given all before.
         """
         sounds = {str(i): sound for i, (_, sound) in enumerate(self.pieces)}
-        found = information_content(sounds, model, noise, codec=codec, stamp="end", progress=progress)
+        found = information_content(sounds, model, noise, codec=codec, progress=progress)
         assert isinstance(found, dict)
         return np.concatenate(
-            [
-                at_notes(found[str(i)], melody.onsets, how="sum", duration=SECONDS).values[SKIPPED:]
-                for i, (melody, _) in enumerate(self.pieces)
-            ]
+            [of_notes(found[str(i)], melody, codec).values[SKIPPED:] for i, (melody, _) in enumerate(self.pieces)]
         )
 
     def agreement(self, values: np.ndarray, rng: int | np.random.Generator | None = 0) -> dict[str, float]:
@@ -156,6 +154,14 @@ def assess(
             rows.append({"what": what, "noise": level, "notes": _n(values), **notes.agreement(values, seed)})
     rows.append({"what": "flux", "noise": np.nan, "notes": _n(notes.flux), **notes.agreement(notes.flux, seed)})
     return pd.DataFrame(rows)
+
+
+def of_notes(series: FeatureSeries, melody: Melody, codec: Codec) -> FeatureSeries:
+    """Sum the information content of a sound over the frames whose windows end in the first 0.2 s of each note."""
+    heard = series.shift(codec.window)
+    with warnings.catch_warnings():  # the windows of the first latents end after the first note has begun
+        warnings.filterwarnings("ignore", "onsets: .* lie outside")
+        return at_notes(heard, melody.onsets, how="sum", duration=SECONDS)
 
 
 def _noted(series: FeatureSeries, melody: Melody, how: str) -> np.ndarray:
