@@ -11,8 +11,8 @@ to show the way; the same lines, with another recipe, train the published sizes 
 # A recipe is a file
 # ------------------
 # Everything that a training depends on stands in one TOML file: sizes, loss, steps, rates, data, seed. Some come with
-# eegic; ``eegic train --presets`` lists them. To write your own, start from one of them with ``base = "small-both"`` and
-# change what you want to change. From the shell this page is::
+# eegic; ``eegic train --presets`` lists them. To write your own, start from one with ``base = "small-both"`` and change
+# what you want to change. From the shell this page is::
 #
 #     eegic train --preset seconds-codec --out toy
 #     eegic train --preset seconds-surprisal --set codec=toy/seconds-codec.safetensors --out toy-flow
@@ -28,7 +28,6 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 import eegic as ei
 from eegic import recipes
@@ -41,7 +40,11 @@ def trained(name, *changes):
     """Follow a recipe, and keep its history."""
     recipe = recipes.read_recipe(name, changes)
     return recipes.follow(
-        recipe, folder / name, device="cpu", progress=False, after_validation=lambda rows: histories.update({name: rows})
+        recipe,
+        folder / name,
+        device="cpu",
+        progress=False,
+        after_validation=lambda rows: histories.update({name: rows}),
     )
 
 
@@ -54,8 +57,8 @@ print(codec, model, sep="\n")
 # -------------------------------
 # The loss of training is noisy: every step draws other sounds and other noise. That of validation uses the same sounds
 # and the same noise each time, and the average of the weights over the last steps, which is what is saved. Where the
-# two part, a model learns its stretches by heart. ``eegic train`` draws this figure anew at each validation, for a codec
-# with metrics beside it: whether sound comes back is not seen in a consistency loss.
+# two part, a model learns its stretches by heart. ``eegic train`` draws this figure anew at each validation, and for a
+# codec metrics beside it: whether sound comes back is not seen in a consistency loss.
 
 figure = ei.plot_training(histories["seconds-surprisal"])
 
