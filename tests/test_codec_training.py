@@ -8,9 +8,9 @@ import torch
 from scipy import stats
 
 from eegic import datasets
-from eegic.codec import Codec, CodecConfig, consistency, load_codec, spectrum
+from eegic.codec import CodecConfig, consistency, load_codec, spectrum
 from eegic.codec.augment import LatentNoise, Linearity
-from eegic.codec.training import CodecObjective, CodecTraining, scores, starting_networks, train_codec
+from eegic.codec.training import CodecObjective, CodecTraining, starting_networks, train_codec
 from eegic.training import LoopConfig
 
 SMALL = CodecConfig(
@@ -145,12 +145,9 @@ def trained(tmp_path_factory):
 
 class TestTraining:
     def test_it_learns(self, trained):
-        codec, history, _ = trained
+        _, history, _ = trained
         validation = history.column("validation")
         assert validation[-1] < 0.96 * validation[0]
-        _, sound = MUSIC.piece("test", 0, duration=2, sfreq=8000.0)
-        untrained = Codec.untrained(SMALL)
-        assert scores(codec, sound)["si_sdr"] > scores(untrained, sound)["si_sdr"]
 
     def test_what_is_written_is_what_was_trained(self, trained):
         codec, _, out = trained

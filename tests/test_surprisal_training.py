@@ -107,8 +107,8 @@ class TestLearning:
         network = ARFlow(config)
         objective = FlowObjective(network, settings, {"train": z[:80], "validation": z[80:]}, seed=0)
         loop = LoopConfig(
-            steps=500, optimiser="adamw", learning_rate=4e-3, final_learning_rate=1e-5, warmup=20, average=0.99,
-            validate_every=250,
+            steps=400, optimiser="adamw", learning_rate=4e-3, final_learning_rate=1e-5, warmup=20, average=0.99,
+            validate_every=200,
         )  # fmt: skip
         history = train(objective, loop, tmp_path, settings={}, device="cpu", progress=False)
         validation = history.column("validation")
