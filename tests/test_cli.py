@@ -105,7 +105,7 @@ def test_demo_writes_what_it_says(finished):
     assert "replaced" not in account
     assert not list(out.glob(".*"))
     series = FeatureSeries.load(out / "features" / "melody-03.npz")
-    assert series.names == ("envelope", "onset", "surprisal") and series.n_times == 15 * 64
+    assert series.names == ("envelope", "onset", "surprisal", demo.HEARD) and series.n_times == 15 * 64
     assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
     assert len(scores) == 2 * 8 * 32
