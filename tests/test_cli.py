@@ -108,12 +108,15 @@ def test_demo_writes_what_it_says(finished):
     assert series.names == ("envelope", "onset", "surprisal", demo.HEARD) and series.n_times == 15 * 64
     assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
-    assert len(scores) == 2 * 8 * 32
-    mean = scores.groupby("participant")["delta_r"].mean()
+    assert len(scores) == 2 * 2 * 8 * 32
+    mean = scores.groupby(["participant", "model"])["delta_r"].mean()
     for name, result in results.items():
-        assert mean[name] == pytest.approx(result.gain.mean())
-        assert f"{result.corrected.mean():+.4f}" in account
+        for row, model in enumerate(("surprisal", demo.HEARD)):
+            assert mean[name, model] == pytest.approx(result.gain[row].mean())
+        assert f"{result.corrected[0].mean():+.4f}" in account
         np.testing.assert_array_equal(Tracking.load(out / "results" / f"{name}.npz").null, result.null)
+    heard = demo.Together.of(results, demo.HEARD)
+    assert f"{heard.corrected.mean():+.4f}" in account
 
 
 def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_path):
