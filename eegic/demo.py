@@ -235,8 +235,8 @@ def _report(
     say("")
     for what, where, remark in (
         ("Figure", "demo.png", ""),
-        ("Scores", "scores.tsv", "held-out r: one row per participant, trial and channel"),
-        ("Gains", "gains.tsv", "Δr, its null and p-values: one row per participant and channel"),
+        ("Scores", "scores.tsv", "held-out r: one row per participant, model, trial and channel"),
+        ("Gains", "gains.tsv", "Δr, its null and p-values: one row per participant, model and channel"),
         ("Results", "results/", "everything about each participant; eegic.Tracking.load reads them"),
         ("Settings", "settings.json", "what was asked, and the version of eegic"),
         ("Features", "features/", "one FeatureSeries per melody; FeatureSeries.load reads them"),
