@@ -51,9 +51,8 @@ class Notes:
         pieces = tuple(pieces)
         if not pieces:
             raise ValueError("pieces: expected one or more melodies with their sounds, got none.")
-        rows = [slice(SKIPPED, None)] * len(pieces)
-        truth = [melody.surprisal(kind).values[row, 0] for (melody, _), row in zip(pieces, rows, strict=True)]
-        flux = [_noted(features.onset_strength(sound), melody, "max")[SKIPPED:] for melody, sound in pieces]
+        truth = [melody.surprisal(kind).values[SKIPPED:, 0] for melody, _ in pieces]
+        flux = [at_notes(features.onset_strength(sound), melody.onsets).values[SKIPPED:, 0] for melody, sound in pieces]
         seconds = [np.diff(melody.onsets, append=melody.duration)[SKIPPED:] for melody, _ in pieces]
         piece = np.repeat(np.arange(len(pieces)), [len(one) for one in truth])
         return cls(pieces, piece, *(np.concatenate(parts) for parts in (truth, flux, seconds)))
@@ -162,10 +161,6 @@ def of_notes(series: FeatureSeries, melody: Melody, codec: Codec) -> FeatureSeri
     with warnings.catch_warnings():  # the windows of the first latents end after the first note has begun
         warnings.filterwarnings("ignore", "onsets: .* lie outside")
         return at_notes(heard, melody.onsets, how="sum", duration=SECONDS)
-
-
-def _noted(series: FeatureSeries, melody: Melody, how: str) -> np.ndarray:
-    return np.asarray(at_notes(series, melody.onsets, how=how).values[:, 0])
 
 
 def _n(values: np.ndarray) -> int:

@@ -42,7 +42,8 @@ def load_surprisal(
     Parameters
     ----------
     name_or_path : str or Path
-        A .safetensors file with its .json, a .pt file in the public layout, or a published checkpoint by name.
+        A .safetensors file with its .json, a .pt file in the public layout, or a name: "mini", which comes with eegic,
+        or a published checkpoint.
     device : str
         "auto" (CUDA if there is one), "cpu" or "cuda".
     download : bool

@@ -1,9 +1,11 @@
-"""Weights of models: files that are read without being run, and published checkpoints known by name.
+"""Weights of models: files that are read without being run, and checkpoints known by name.
 
 `manifest`
-    Names, licences and digests of published checkpoints, and how one is fetched on request.
+    Names, licences and digests of checkpoints, and how a published one is fetched on request.
 `files`
     Safetensors with json, and the public .pt layouts.
+``bundled/``
+    The two models that come with eegic, with their cards.
 """
 
 from eegic.weights.files import KINDS, Stored, check_state, kind_of, read, write
