@@ -7,8 +7,8 @@ and with a tanh bottleneck), a surprisal model on the latents of each, and on he
 levels: what comes back of the sound, how the information content of notes goes with the grammar's true surprisal and
 with a symbolic model, and what it adds to the prediction of simulated EEG that answers to the true surprisal.
 
-Codecs and models are kept in the folder; what is there is not trained again. From nothing it takes about two hours on
-two cores.
+Codecs and models are kept in the folder; what is there is not trained again. From nothing it takes about an hour on two
+cores.
 """
 
 from __future__ import annotations

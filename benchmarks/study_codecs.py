@@ -2,10 +2,10 @@
 
     python benchmarks/study_codecs.py [--out study-alignment] [--codecs small-none small-both ...] [--jobs 2] [--quick]
 
-Trains what is not in the folder yet (five to fifteen minutes each on one core), then prints, on melodies that no codec
+Trains what is not in the folder yet (four to eight minutes each on one core), then prints, on melodies that no codec
 was trained with: loss of validation before and after; SI-SDR and multi-resolution STFT distance of what comes back,
-beside an untrained codec and the mean spectrum of the training sounds with random phases; how far the outputs at
-neighbouring noises differ, before and after; the quality of decoding under noise on the latents, as a curve; and
+beside an untrained codec, the mean spectrum of the training sounds with random phases, and silence; how far the outputs
+at neighbouring noises differ, before and after; the quality of decoding under noise on the latents, as a curve; and
 errors of homogeneity and additivity.
 """
 
@@ -60,18 +60,17 @@ def disagreement(codec: Codec, sounds: Sequence[ei.Audio]) -> float:
     found = []
     with torch.inference_mode():
         for sound in sounds:
-            n_samples = codec.config.n_latents(len(sound.samples)) * codec.config.samples_per_latent
-            samples = torch.from_numpy(sound.samples[: n_samples + codec.config.overhang, 0].astype(np.float32))
-            clean = spectrum.analyse(samples, codec.config)[None]
+            config = codec.config
+            whole = (len(sound.samples) - config.overhang) // config.samples_per_latent * config.samples_per_latent
+            samples = torch.from_numpy(sound.samples[: whole + config.overhang, 0].astype(np.float32))
+            clean = spectrum.analyse(samples, config)[None]
             pyramid = codec.networks.decoder(codec.networks.encoder(clean))
             noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
             for position in PAIRS:
                 outputs = []
                 for at in (position, position - GAP):
-                    sigma = torch.tensor([consistency.sigma_at(float(at), codec.config)])
-                    outputs.append(
-                        consistency.denoise(codec.networks, clean + sigma * noise, sigma, pyramid, codec.config)
-                    )
+                    sigma = torch.tensor([consistency.sigma_at(float(at), config)])
+                    outputs.append(consistency.denoise(codec.networks, clean + sigma * noise, sigma, pyramid, config))
                 found.append(float((outputs[0] - outputs[1]).norm() / clean.norm()))
     return float(np.mean(found))
 
@@ -121,6 +120,7 @@ def main() -> None:
     for what, came in (
         ("untrained", [Codec.untrained(config).reconstruct(sound, rng=0).samples[:, 0] for sound in sounds]),
         ("mean spectrum", [mean_spectrum(corpus, config, sound) for sound in sounds]),
+        ("silence", [np.zeros(len(sound.samples)) for sound in sounds]),
     ):
         si_sdr, distance = quality(sounds, came)
         rows.append({"codec": what, "si_sdr": si_sdr, "multires_stft": distance})

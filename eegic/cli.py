@@ -202,6 +202,7 @@ def train(
     Several GPUs: torchrun --nproc-per-node 4 -m eegic train ...
     """
     from eegic import recipes
+    from eegic.training import Diverged
 
     if presets:
         for name, about in recipes.presets().items():
@@ -222,6 +223,9 @@ def train(
     except KeyboardInterrupt as stopped:
         typer.echo(f"eegic: {stopped or 'stopped'}. --resume goes on.", err=True)
         raise typer.Exit(130) from None
+    except Diverged as error:
+        typer.echo(f"eegic: {error}", err=True)
+        raise typer.Exit(1) from None
     typer.echo(f"{model}\n-> {folder / recipe.name}.safetensors")
 
 

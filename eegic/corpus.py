@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,9 @@ from eegic.audio import resampled
 
 PARTS = ("train", "validation")
 _ATTEMPTS = 50  # at a stretch that is loud enough
+_MOST_ATTEMPTS = 1000  # at one that can be read and is not silent
+_LENGTHS = 8  # of stretches, for which the recordings that are long enough are remembered
+_END = 2**16  # bytes at each end of a recording that tell it from another one
 _PEAK = 1.0
 _UNKNOWN_LENGTH = 2**62  # samples; a file written into a pipe announces more
 
@@ -45,7 +49,9 @@ class SoundFolder:
         Share of the recordings that are for validation. Which ones follows from their names, not from their number:
         a recording stays where it is when others come.
     floor : float
-        Stretches whose root mean square is below it are passed over; 0 takes all. Full scale is 1.
+        Stretches whose root mean square is below it are passed over; 0 takes all. Full scale is 1. Where 50 in a row
+        are below, the loudest of them is taken, and a warning says so the first time; where 1000 are digital silence,
+        there is an error.
     gain : tuple of float
         Range in decibels from which a gain is drawn for each stretch, and applied as far as the peak allows.
     seed : int
@@ -56,7 +62,9 @@ class SoundFolder:
     Only the stretch asked for is read, so recordings may be of any length. Channels are averaged.
 
     A file that cannot be opened, is empty, or does not say how long it is, is left out with a warning that names it; a
-    folder without recordings for both parts is refused.
+    folder without recordings for both parts is refused. Where a recording turns out broken later, another stretch is
+    drawn in place of the one that cannot be read, and each process names the file once. What is drawn follows from the
+    number of the stretch and the files alone: leave a broken one where it is until the training has ended.
 
     Examples
     --------
@@ -77,6 +85,10 @@ class SoundFolder:
     gain: tuple[float, float] = (0.0, 0.0)
     seed: int = 0
     _files: dict[str, tuple[tuple[Path, int, float], ...]] = field(init=False, repr=False)
+    _long: dict[tuple[str, int, float], tuple[list[tuple[Path, int, float]], np.ndarray]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _told: set[str] = field(init=False, repr=False, compare=False, default_factory=set)
 
     def __post_init__(self) -> None:
         if not 0 < _checks.finite("held_out", self.held_out, "share of the recordings") < 1:
@@ -138,46 +150,108 @@ class SoundFolder:
             Within -1 to 1.
         """
         check_request(part, index, n_samples, sfreq)
-        files = [one for one in self._files[part] if self._lasts(one, n_samples, sfreq)]
-        if not files:
-            raise ValueError(
-                f"{self.folder}: no recording for {part} lasts {n_samples / sfreq:.3g} s. Give longer recordings."
-            )
         rng = np.random.default_rng([self.seed, PARTS.index(part), index])
-        lengths = np.array([frames / rate for _, frames, rate in files])
-        for _ in range(_ATTEMPTS):
-            path, frames, rate = files[rng.choice(len(files), p=lengths / lengths.sum())]
-            n_read = _n_read(n_samples, rate, sfreq)
-            samples = _read(path, int(rng.integers(frames - n_read + 1)), n_read, rate, sfreq)[:n_samples]
-            if np.sqrt(np.mean(samples**2)) >= self.floor:
-                break
-        else:
-            raise ValueError(
-                f"{self.folder}: {_ATTEMPTS} stretches for {part} in a row were below {self.floor:g} of full scale "
-                "(root mean square). Is the music silent? Lower `floor`, or raise its level."
-            )
+        samples = self._loud(part, n_samples, sfreq, rng)
         return amplified(samples, rng.uniform(*self.gain))
 
-    @staticmethod
-    def _lasts(one: tuple[Path, int, float], n_samples: int, sfreq: float) -> bool:
-        return one[1] >= _n_read(n_samples, one[2], sfreq)
+    def _loud(self, part: str, n_samples: int, sfreq: float, rng: np.random.Generator) -> np.ndarray:
+        """Draw until a stretch is loud enough; after some attempts the loudest of them is."""
+        loudest, level = np.zeros(n_samples), -1.0
+        for n_drawn, samples in enumerate(self._drawn(part, n_samples, sfreq, rng), start=1):
+            found = float(np.sqrt(np.mean(samples**2)))
+            if found > level:
+                loudest, level = samples, found
+            if level >= self.floor or (n_drawn >= _ATTEMPTS and level > 0):
+                break
+        if level <= 0 < self.floor:
+            raise ValueError(
+                f"{self.folder}: {n_drawn} stretches for {part} in a row were silent. Give recordings with "
+                "sound, or take silence, too: floor=0."
+            )
+        if level < self.floor:
+            below = f"{n_drawn} stretches for {part} in a row were below {self.floor:g} of full scale"
+            message = (
+                f"{self.folder}: {below} (root mean square). The loudest is taken; a lower `floor` ends the search."
+            )
+            self._warn_once(part, message, stacklevel=4)
+        return loudest
+
+    def _drawn(self, part: str, n_samples: int, sfreq: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        """Draw stretches, and give those that can be read."""
+        n_readable = 0
+        trouble = ""
+        for _ in range(_MOST_ATTEMPTS):
+            path, start, length, rate = self._place(part, n_samples, sfreq, rng)
+            try:
+                samples = _read(path, start, length)
+            except _UnreadableError as error:
+                trouble = f"{path}: {error}."
+                advice = "Leave the file as it is until the training has ended: what is drawn depends on it."
+                self._warn_once(str(path), f"{trouble} Another stretch is drawn instead. {advice}", stacklevel=5)
+                continue
+            n_readable += 1
+            yield (samples if rate == sfreq else resampled(samples, rate, sfreq, path.stem))[:n_samples]
+        if not n_readable:
+            raise ValueError(
+                f"{self.folder}: none of {_MOST_ATTEMPTS} stretches for {part} could be read. The last: {trouble} "
+                "Copy the recordings again."
+            )
+
+    def _place(self, part: str, n_samples: int, sfreq: float, rng: np.random.Generator) -> tuple[Path, int, int, float]:
+        """Draw a recording, and where in it to read how many samples; with its rate."""
+        files, reach = self._lasting(part, n_samples, sfreq)
+        path, frames, rate = files[int(reach.searchsorted(rng.random(), side="right"))]
+        n_read = _n_read(n_samples, rate, sfreq)
+        return path, int(rng.integers(frames - n_read + 1)), n_read, rate
+
+    def _lasting(self, part: str, n_samples: int, sfreq: float) -> tuple[list[tuple[Path, int, float]], np.ndarray]:
+        """Recordings that are long enough, and their lengths summed up to each of them, as shares of all."""
+        asked = (part, n_samples, sfreq)
+        if asked not in self._long:
+            files = [one for one in self._files[part] if one[1] >= _n_read(n_samples, one[2], sfreq)]
+            if not files:
+                raise ValueError(
+                    f"{self.folder}: no recording for {part} lasts {n_samples / sfreq:.3g} s. Give longer recordings."
+                )
+            reach = np.cumsum([frames / rate for _, frames, rate in files])
+            if len(self._long) == _LENGTHS:
+                self._long.clear()
+            self._long[asked] = files, reach / reach[-1]
+        return self._long[asked]
+
+    def _warn_once(self, about: str, message: str, stacklevel: int) -> None:
+        if about not in self._told:
+            self._told.add(about)
+            warnings.warn(message, stacklevel=stacklevel)
 
     def settings(self) -> dict[str, Any]:
-        """Number, names and lengths of the recordings (as a digest), and how stretches are drawn."""
-        listing = [
-            f"{part} {path.relative_to(self.folder).as_posix()} {frames} {rate}"
-            for part, files in self._files.items()
-            for path, frames, rate in files
-        ]
+        """Number of the recordings, a digest of what they are, and how stretches are drawn.
+
+        The digest is that of the names, lengths, sizes in bytes, and first and last 64 KiB of the files. It is made
+        when it is first asked for; with tens of thousands of files that may take minutes.
+        """
         return {
             "corpus": "folder",
-            "recordings": len(listing),
-            "listing_sha256": hashlib.sha256("\n".join(listing).encode()).hexdigest(),
+            "recordings": sum(map(len, self._files.values())),
+            "listing_sha256": self._listing_sha256,
             "held_out": self.held_out,
             "floor": self.floor,
             "gain": list(self.gain),
             "seed": self.seed,
         }
+
+    @cached_property
+    def _listing_sha256(self) -> str:
+        from tqdm import tqdm
+
+        files = [(part, *one) for part in PARTS for one in self._files[part]]
+        # disable=None: silent unless a terminal is watching
+        shown = tqdm(files, desc="Comparing recordings", unit="file", leave=False, delay=2, disable=None)
+        listing = [
+            f"{part} {path.relative_to(self.folder).as_posix()} {frames} {rate} {_ends(path)}"
+            for part, path, frames, rate in shown
+        ]
+        return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
 
 def decibel_range(gain: object) -> tuple[float, float]:
@@ -225,21 +299,36 @@ def _n_read(n_samples: int, rate: float, sfreq: float) -> int:
     return int(np.ceil(n_samples * rate / sfreq))
 
 
-def _read(path: Path, start: int, n_read: int, rate: float, sfreq: float) -> np.ndarray:
+class _UnreadableError(ValueError):
+    """Says what is wrong with a recording at a place."""
+
+
+def _read(path: Path, start: int, n_read: int) -> np.ndarray:
+    """Mean of the channels, (n_read,)."""
     import soundfile
 
     try:
         with soundfile.SoundFile(path) as stream:
             stream.seek(start)
-            samples = stream.read(n_read, dtype="float64", always_2d=True).mean(axis=1)
+            samples = np.asarray(stream.read(n_read, dtype="float64", always_2d=True).mean(axis=1))
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise ValueError(
-            f"{path}: cannot be read at sample {start} ({error}). Take it out, or copy it again."
-        ) from error
+        raise _UnreadableError(f"cannot be read at sample {start} ({error})") from error
     if len(samples) < n_read:
-        raise ValueError(
-            f"{path}: breaks off at sample {start + len(samples)}, before its end. Take it out, or copy it again."
-        )
+        raise _UnreadableError(f"breaks off at sample {start + len(samples)}, before its end")
     if not np.isfinite(samples).all():
-        raise ValueError(f"{path}: holds samples that are not finite. Take it out, or repair it.")
-    return samples if rate == sfreq else resampled(samples, rate, sfreq, path.stem)
+        raise _UnreadableError("holds samples that are not finite")
+    return samples
+
+
+def _ends(path: Path) -> str:
+    """Bytes in a file, and a digest of the first and the last of them."""
+    try:
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            head = stream.read(_END)
+            stream.seek(max(size - _END, _END))
+            return f"{size} {hashlib.sha256(head + stream.read(_END)).hexdigest()}"
+    except OSError as error:
+        raise type(error)(
+            f"{path}: cannot be read ({error.strerror or error}). Copy it again, or take it out."
+        ) from error

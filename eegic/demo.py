@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SFREQ = 64.0
 MODEL = {"tmin": 0.0, "tmax": 0.4, "alphas": tuple(float(a) for a in np.logspace(-3, 3, 7)), "n_folds": 4}
 N_NULL = 199
-NOISE = 0.1  # level at which the sound is listened to
+NOISE = 0.5  # level at which the sound is listened to
 HEARD = "sound's IC"  # the feature that comes from the sound alone
 _SHOWN = 8.0  # seconds of music in the figure
 

@@ -17,8 +17,8 @@ from eegic import _checks
 from eegic.audio import Audio
 
 WINDOWS = (256, 512, 1024, 2048)
+_DEEPEST_DB = 300.0  # below it, floors of float64 are rounding, and at last 0
 _ROUNDING_DB = 280.0  # float64 holds 16 digits: a rounded copy of a sound is 300 dB and more from it
-_FLOOR = 1e-4  # of the largest magnitude of the reference: 80 dB below it
 _BLOCK = 256  # frames at a time
 
 
@@ -68,7 +68,11 @@ def si_sdr(reference: Audio | np.ndarray, estimate: Audio | np.ndarray) -> float
 
 
 def multires_stft(
-    reference: Audio | np.ndarray, estimate: Audio | np.ndarray, *, windows: Iterable[int] = WINDOWS
+    reference: Audio | np.ndarray,
+    estimate: Audio | np.ndarray,
+    *,
+    windows: Iterable[int] = WINDOWS,
+    floor_db: float = 60.0,
 ) -> float:
     """Distance between the magnitudes of two sounds at several resolutions; 0 for equal ones, lower is better.
 
@@ -81,6 +85,9 @@ def multires_stft(
     windows : iterable of int
         Lengths of the analysis windows in samples, each a multiple of 4. In seconds they depend on the rate: compare
         values at one rate only.
+    floor_db : float
+        Above 0 and up to 300. Magnitudes that lie farther than this below the largest one of `reference` count as
+        equal to it.
 
     Returns
     -------
@@ -96,9 +103,11 @@ def multires_stft(
         ||S - E|| / ||S||  +  mean |ln max(S, floor) - ln max(E, floor)|
 
     with Frobenius norms, and the mean over all times and frequencies. The first term (spectral convergence) hears the
-    loud parts, the second all parts alike. ``floor`` is 1e-4 times (80 dB below) the largest value of S at that window
+    loud parts, the second all parts alike. ``floor`` lies `floor_db` below the largest value of S at that window
     length. Without it, times and frequencies in which nothing is heard would decide, and digital silence would be
-    infinitely far from faint noise. It is relative so that one gain on both sounds changes nothing.
+    infinitely far from faint noise. It is relative so that one gain on both sounds changes nothing. To sparse sounds, a
+    few partials in digital silence, a low floor makes silence nearer than a good copy with faint noise: look at the
+    distance of silence, too, before comparing codecs.
 
     Other loudness is a difference: for ``estimate = g * reference`` the distance is about ``|1 - g| + |ln g|``.
     Polarity is not heard, and phases only as far as they change magnitudes.
@@ -111,13 +120,18 @@ def multires_stft(
     """
     wanted, came = _pair(reference, estimate)
     lengths = _lengths(windows, len(wanted))
+    if _checks.positive("floor_db", floor_db, "decibels") > _DEEPEST_DB:
+        raise ValueError(
+            f"floor_db: expected at most {_DEEPEST_DB:g} decibels, got {floor_db:g}. Below are rounding errors."
+        )
+    floor = 10 ** (-floor_db / 20)
     scale = np.abs(wanted).max()
-    return float(np.mean([_distance(wanted / scale, came / scale, length) for length in lengths]))
+    return float(np.mean([_distance(wanted / scale, came / scale, length, floor) for length in lengths]))
 
 
-def _distance(wanted: np.ndarray, came: np.ndarray, length: int) -> float:
+def _distance(wanted: np.ndarray, came: np.ndarray, length: int, floor: float) -> float:
     """Spectral convergence plus mean difference of log magnitudes, at one window length."""
-    floor = _FLOOR * max(block.max() for block in _magnitudes(wanted, length))
+    floor *= max(block.max() for block in _magnitudes(wanted, length))
     error = energy = logs = count = 0.0
     for ours, theirs in zip(_magnitudes(wanted, length), _magnitudes(came, length), strict=True):
         error += np.square(ours - theirs).sum()

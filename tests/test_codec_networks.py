@@ -441,11 +441,18 @@ class TestConfig:
             ({"sigma_min": 90.0}, r"sigma_min: expected less than sigma_max \(80\), got 90"),
             ({"scale": 0.0}, "scale: expected a finite positive number"),
             ({"dim": 0}, "dim: expected at least 1, got 0"),
+            ({"channels": (), "frequency_only": 0}, r"channels: expected at least one level, got \(\)"),
+            ({"frequency_only": 10**6}, r"frequency_only: expected at most one per downsampling \(4\), got 1000000"),
         ],
     )
     def test_sizes_that_do_not_fit(self, given, message):
         with pytest.raises(ValueError, match=message):
             CodecConfig(**given)
+
+    @pytest.mark.parametrize("causal", [1, "yes", None])
+    def test_causal_is_yes_or_no(self, causal):
+        with pytest.raises(TypeError, match=f"causal: expected True or False, got {causal!r}"):
+            CodecConfig(causal=causal)
 
     def test_what_is_no_codec(self):
         with pytest.raises(ValueError, match="'encoder.gain.scale'.* so this is no codec in the Music2Latent format"):

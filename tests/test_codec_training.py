@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from scipy import stats
 
-from eegic import datasets
-from eegic.codec import CodecConfig, consistency, load_codec, spectrum
+from eegic import Audio, datasets, perceptual
+from eegic.codec import Codec, CodecConfig, consistency, load_codec, spectrum
 from eegic.codec.augment import LatentNoise, Linearity
-from eegic.codec.training import CodecObjective, CodecTraining, starting_networks, train_codec
+from eegic.codec.training import CodecObjective, CodecTraining, examples, scores, starting_networks, train_codec
+from eegic.corpus import SoundFolder
 from eegic.training import LoopConfig
 
 SMALL = CodecConfig(
@@ -48,12 +50,27 @@ class TestSchedule:
             ({"batch": 1, "linearity": Linearity()}, "batch: expected"),
             ({"sigma_sd": 0}, "sigma_sd: expected"),
             ({"exponents": (0, 1)}, "exponents: expected"),
+            ({"exponents": (1,)}, r"exponents: expected two, .* got \(1.0,\)"),
+            ({"exponents": 2.0}, r"exponents: expected two, .* got \(2.0,\)"),
             ({"weighting": -1.0}, "weighting: expected"),
         ],
     )
     def test_what_is_refused(self, wrong, message):
         with pytest.raises(ValueError, match=message):
             CodecTraining(**wrong)
+
+    @pytest.mark.parametrize("mean", [-100.0, -30.0, 30.0, 100.0])
+    def test_noise_outside_of_the_schedule_is_refused(self, mean):
+        """Else all students would stand at one end, where little or nothing is to be learned."""
+        with pytest.raises(ValueError, match=f"sigma_mean: .* -6.21 to 3, got a mean of {mean:g} with sigma_sd 2"):
+            CodecTraining(sigma_mean=mean).positions(4, SMALL, torch.Generator())
+
+    @pytest.mark.parametrize("mean", [-14.0, 9.0])
+    def test_noise_at_the_brink_of_the_schedule_is_drawn_as_it_should_be(self, mean):
+        position = CodecTraining(sigma_mean=mean).positions(20_000, SMALL, torch.Generator().manual_seed(0)).double()
+        found = consistency.sigma_at(position, SMALL).log().numpy()
+        ends = ((math.log(s) - mean) / 2 for s in (SMALL.sigma_min, SMALL.sigma_max))
+        assert stats.kstest(found, stats.truncnorm(*ends, mean, 2).cdf).pvalue > 0.01
 
 
 class TestLoss:
@@ -125,6 +142,64 @@ class TestLoss:
         found = learner.batch("validation", 5)["samples"]
         expected = [MUSIC.stretch("validation", index, n, 8000.0) for index in (10, 11)]
         np.testing.assert_array_equal(found.numpy(), np.stack(expected))
+
+
+def recordings(folder, seconds, samples):
+    """Six of them, so that there are some for validation, at a share of one half, and some for training."""
+    for k in range(6):
+        soundfile.write(folder / f"{k}.wav", np.resize(samples, round(8000 * seconds)), 8000, subtype="FLOAT")
+    return SoundFolder(folder, held_out=0.5, floor=0.0)
+
+
+class TestMetrics:
+    TONE = 0.3 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+
+    def learner(self, corpus, latents):
+        learner = CodecObjective(objective(CodecTraining()).networks, SMALL, CodecTraining(latents=latents), corpus)
+        learner.batch("validation", 0)  # what training asks for is there
+        return learner
+
+    def test_examples_last_three_seconds_where_recordings_do(self, tmp_path):
+        found = examples(recordings(tmp_path, 3.0, self.TONE), SMALL, latents=5)
+        assert [len(sound.samples) for sound in found] == [24000] * 4
+        assert [sound.name for sound in found] == [f"validation-{i}" for i in range(4)]
+
+    def test_examples_are_as_long_as_a_stretch_of_training_where_recordings_are_short(self, tmp_path):
+        corpus = recordings(tmp_path, 2.9, self.TONE)
+        n_samples = 5 * SMALL.samples_per_latent + SMALL.overhang
+        found = examples(corpus, SMALL, latents=5)
+        for i, sound in enumerate(found):
+            expected = corpus.stretch("validation", i, n_samples, 8000.0)
+            np.testing.assert_array_equal(sound.samples[:, 0], expected)
+        assert len(found) == 4
+
+    @pytest.mark.parametrize("latents", [1, 8, 40])
+    def test_what_training_accepts_can_be_scored(self, tmp_path, latents):
+        """With no sample more than a stretch of training; of 40 latents it is longer than the longest window."""
+        n_samples = latents * SMALL.samples_per_latent + SMALL.overhang
+        metrics = self.learner(recordings(tmp_path, n_samples / 8000, self.TONE), latents).metrics()
+        assert np.isfinite(metrics["si_sdr"]) and np.isfinite(metrics["multires_stft"]) == (n_samples >= 256)
+
+    def test_windows_longer_than_a_sound_are_left_out(self):
+        codec = Codec.untrained(SMALL)
+        for n_samples, windows in ((2048, (256, 512, 1024, 2048)), (2047, (256, 512, 1024)), (256, (256,))):
+            sound = Audio(self.TONE[:n_samples], 8000.0)
+            expected = perceptual.multires_stft(sound, codec.reconstruct(sound, rng=0), windows=windows)
+            assert scores(codec, sound)["multires_stft"] == expected
+        assert math.isnan(scores(codec, Audio(self.TONE[:255], 8000.0))["multires_stft"])
+
+    def test_silent_examples_do_not_count(self, monkeypatch):
+        learner = self.learner(MUSIC, 8)
+        sounds = examples(MUSIC, SMALL, latents=8)
+        sounds[1] = Audio(np.zeros(24000), 8000.0, "validation-1")
+        monkeypatch.setattr("eegic.codec.training.examples", lambda *args: sounds)
+        heard = [scores(Codec(SMALL, learner.networks, "cpu"), sounds[k]) for k in (0, 2, 3)]
+        expected = {name: pytest.approx(np.mean([one[name] for one in heard]), rel=1e-6) for name in heard[0]}
+        assert learner.metrics() == expected
+
+    def test_of_silence_alone_nothing_is_known(self, tmp_path):
+        metrics = self.learner(recordings(tmp_path, 4.0, np.zeros(10)), 8).metrics()
+        assert set(metrics) == {"si_sdr", "multires_stft"} and np.isnan(list(metrics.values())).all()
 
 
 LOOP = LoopConfig(

@@ -1,6 +1,10 @@
 """Stretches of recordings: their number decides them, and a file that is broken says so."""
 
+import io
 import json
+import os
+import pickle
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -30,6 +34,12 @@ def write(folder, name, samples, sfreq=SFREQ, **options):
 
 def parts_of(corpus):
     return {part: {path.name for path, *_ in corpus._files[part]} for part in PARTS}
+
+
+def _of_training(folder, paths):
+    """Number of the first path that is for training, at a share of 0.3 held out."""
+    names = parts_of(SoundFolder(folder, held_out=0.3))["train"]
+    return next(number for number, path in enumerate(paths) if path.name in names)
 
 
 @pytest.fixture
@@ -145,6 +155,29 @@ class TestStretches:
         corpus.stretch("train", 5, 4096, 16000)
         assert amounts == [2048]
 
+    def test_which_recordings_are_long_enough_is_found_once_for_each_length(self, folder, monkeypatch):
+        corpus = SoundFolder(folder, held_out=0.3)
+        first = [corpus.stretch("train", index, 300, SFREQ) for index in range(3)]
+        looked_at = []
+        monkeypatch.setattr("eegic.corpus._n_read", lambda *args: looked_at.append(args) or 300)
+        np.testing.assert_array_equal([corpus.stretch("train", index, 300, SFREQ) for index in range(3)], first)
+        assert len(looked_at) == 3  # once for each stretch, not for each of the recordings
+
+    def test_of_many_lengths_are_those_of_a_fresh_corpus(self, folder):
+        corpus = SoundFolder(folder, held_out=0.3)
+        for _ in range(2):
+            for n_samples in (*range(7990, 8010), 20000):
+                found = corpus.stretch("train", 3, n_samples, SFREQ)
+                fresh = SoundFolder(folder, held_out=0.3).stretch("train", 3, n_samples, SFREQ)
+                np.testing.assert_array_equal(found, fresh)
+
+    def test_may_be_asked_for_in_another_process_by_a_corpus_that_was_sent_there(self, folder):
+        corpus = SoundFolder(folder, held_out=0.3)
+        stretch, settings = corpus.stretch("train", 2, 300, SFREQ), corpus.settings()
+        sent = pickle.loads(pickle.dumps(corpus))
+        np.testing.assert_array_equal(sent.stretch("train", 2, 300, SFREQ), stretch)
+        assert sent.settings() == settings and sent == corpus
+
 
 class TestLevels:
     def test_quiet_stretches_are_passed_over(self, tmp_path):
@@ -156,15 +189,50 @@ class TestLevels:
         assert min(rms[0]) >= 0.01
         assert min(rms[1]) == pytest.approx(0.001, rel=1e-5)
 
-    @pytest.mark.parametrize("floor", [0.001, 0.3])
-    def test_music_below_the_floor_is_refused(self, tmp_path, rng, floor):
+    def test_of_recordings_with_little_sound_every_stretch_can_be_had(self, tmp_path):
+        """A tenth of each is loud, the rest faint noise: of 50 stretches in a row none is loud once in 200 times."""
+        faint_and_loud = np.repeat([0.0001, 0.1], [7200, 800])
         for k in range(8):
-            write(tmp_path, f"{k}.wav", noise(rng, level=0.1 if floor > 0.1 else 0.0))
-        corpus = SoundFolder(tmp_path, held_out=0.5, floor=floor)
-        with pytest.raises(ValueError, match=r"in a row were below .* of full scale .* Is the music silent\? Lower"):
-            corpus.stretch("validation", 0, 100, SFREQ)
-        silent = SoundFolder(tmp_path, held_out=0.5, floor=0).stretch("validation", 0, 100, SFREQ)
-        assert np.isfinite(silent).all() and silent.any() == (floor > 0.1)
+            write(tmp_path, f"{k}.wav", faint_and_loud)
+        corpus = SoundFolder(tmp_path, held_out=0.5, floor=0.05)
+        with pytest.warns(UserWarning) as caught:
+            levels = np.array([corpus.stretch("train", index, 10, SFREQ).max() for index in range(1000)])
+        assert len(caught) == 1 and caught[0].filename == __file__
+        assert "50 stretches for train in a row were below 0.05 of full scale" in str(caught[0].message)
+        assert 0 < np.sum(levels < 0.05) < 20  # 5 expected
+
+    def test_where_all_is_below_the_floor_the_loudest_of_those_drawn_is_taken(self, tmp_path, monkeypatch):
+        for k in range(8):
+            write(tmp_path, f"{k}.wav", np.linspace(0.01, 0.09, 8000))
+        corpus = SoundFolder(tmp_path, held_out=0.5, floor=0.3)
+        drawn, read = [], soundfile.SoundFile.read
+
+        def remembered(self, *args, **options):
+            drawn.append(read(self, *args, **options))
+            return drawn[-1]
+
+        monkeypatch.setattr(soundfile.SoundFile, "read", remembered)
+        with pytest.warns(UserWarning, match="lower `floor`"):
+            found = corpus.stretch("train", 0, 10, SFREQ)
+        assert len(drawn) == 50
+        loudest = max(drawn, key=lambda samples: samples.mean())
+        np.testing.assert_array_equal(found, loudest[:, 0].astype(np.float32))
+
+    def test_digital_silence_is_drawn_again_until_there_is_sound(self, tmp_path):
+        """One sample in fifty: of 50 stretches in a row all are silent once in three times."""
+        clicks = np.zeros(8000)
+        clicks[::50] = 0.5
+        for k in range(8):
+            write(tmp_path, f"{k}.wav", clicks)
+        corpus = SoundFolder(tmp_path, held_out=0.5)
+        assert all(corpus.stretch("train", index, 1, SFREQ) == np.float32(0.5) for index in range(40))
+
+    def test_what_is_silent_throughout_is_refused_unless_silence_is_wanted(self, tmp_path):
+        for k in range(8):
+            write(tmp_path, f"{k}.wav", np.zeros(8000))
+        with pytest.raises(ValueError, match=r"1000 stretches for validation in a row were silent.* floor=0"):
+            SoundFolder(tmp_path, held_out=0.5).stretch("validation", 0, 100, SFREQ)
+        assert not SoundFolder(tmp_path, held_out=0.5, floor=0).stretch("validation", 0, 100, SFREQ).any()
 
     def test_gains_are_uniform_in_decibels(self, tmp_path):
         from scipy.stats import kstest
@@ -314,33 +382,52 @@ class TestFaults:
         corpus = SoundFolder(tmp_path, held_out=0.5)
         assert all(np.isfinite(corpus.stretch("train", i, 4410, 44100)).all() for i in range(10))
 
-    @pytest.mark.parametrize("suffix", ["flac", "mp3"])
-    def test_files_that_were_cut_and_do_not_know_it_are_named_when_they_are_read(self, tmp_path, rng, suffix):
-        sound = noise(rng, 1, 44100)
-        for k in range(8):
-            path = write(tmp_path, f"{k}.{suffix}", sound, 44100)
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-        corpus = SoundFolder(tmp_path, held_out=0.5)
-        with pytest.raises(ValueError, match=rf"\d.{suffix}: (cannot be read|breaks off) at sample .* Take it out"):
-            for index in range(20):
-                corpus.stretch("train", index, 4410, 44100)
+    @pytest.mark.parametrize("fault", ["flac", "mp3", "nan", "inf", "gone"])
+    def test_for_a_recording_that_turns_out_broken_others_are_drawn(self, tmp_path, rng, fault):
+        """And the file is named once, however often it is met; which others, the number of the stretch decides."""
+        suffix = fault if fault in ("flac", "mp3") else "wav"
+        paths = [write(tmp_path, f"{k}.{suffix}", noise(rng, 1, 44100), 44100) for k in range(12)]
+        broken = paths[_of_training(tmp_path, paths)]
+        if fault in ("flac", "mp3"):
+            broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 3])
+        elif fault != "gone":
+            write(tmp_path, broken.name, np.full(44100, float(fault)), 44100)
+        corpora = [SoundFolder(tmp_path, held_out=0.3) for _ in range(2)]
+        if fault == "gone":
+            broken.unlink()
+        why = "holds samples that are not finite" if fault in ("nan", "inf") else "cannot be read at|breaks off at"
+        expected = f"{broken.name}: ({why}).* Another stretch is drawn instead"
+        with pytest.warns(UserWarning, match=expected) as caught:
+            found = [corpora[0].stretch("train", index, 4410, 44100) for index in range(60)]
+        assert len(caught) == 1 and caught[0].filename == __file__
+        assert all(np.isfinite(stretch).all() and stretch.any() for stretch in found)
+        with pytest.warns(UserWarning, match=expected):
+            again = [corpora[1].stretch("train", index, 4410, 44100) for index in reversed(range(60))]
+        np.testing.assert_array_equal(found, again[::-1])
 
-    @pytest.mark.parametrize("bad", [np.nan, np.inf])
-    def test_samples_that_are_not_finite_are_refused(self, tmp_path, rng, bad):
-        for k in range(8):
-            samples = noise(rng, 0.1)
-            samples[400] = bad
-            write(tmp_path, f"{k}.wav", samples)
-        corpus = SoundFolder(tmp_path, held_out=0.5)
-        with pytest.raises(ValueError, match=r"\d.wav: holds samples that are not finite. Take it out, or repair it"):
-            corpus.stretch("train", 0, 799, SFREQ)
+    def test_a_broken_recording_changes_no_stretch_of_the_others(self, folder):
+        before = SoundFolder(folder, held_out=0.3)
+        expected = [before.stretch("train", index, 300, SFREQ) for index in range(60)]
+        number = _of_training(folder, sorted(folder.glob("*.wav")))
+        path = folder / f"{number:02}.wav"
+        write(folder, path.name, np.full(soundfile.info(path).frames, np.nan))
+        after = SoundFolder(folder, held_out=0.3)
+        with pytest.warns(UserWarning, match="not finite"):
+            found = [after.stretch("train", index, 300, SFREQ) for index in range(60)]
+        own = np.float32((number + 1) / 20)
+        met = [index for index in range(60) if expected[index][0] == own]
+        assert 0 < len(met) < 30
+        for index in range(60):
+            assert (found[index][0] != own) if index in met else np.array_equal(found[index], expected[index])
 
-    def test_a_file_that_went_away_is_named(self, folder):
+    def test_where_no_recording_can_be_read_the_last_is_named(self, folder):
         corpus = SoundFolder(folder, held_out=0.3)
         for path in folder.glob("*.wav"):
             path.unlink()
-        with pytest.raises(ValueError, match=r"\d\d.wav: cannot be read at sample \d+ .*Take it out, or copy it again"):
+        message = r"none of 1000 stretches for train could be read. The last: .*\d\d.wav: cannot be .* Copy"
+        with pytest.warns(UserWarning, match="cannot be read at") as caught, pytest.raises(ValueError, match=message):
             corpus.stretch("train", 0, 100, SFREQ)
+        assert len(caught) == len(parts_of(corpus)["train"])
 
     def test_a_folder_that_is_none(self, tmp_path):
         (tmp_path / "file.wav").write_bytes(b"")
@@ -421,3 +508,47 @@ class TestRecord:
             listings.append(SoundFolder(folder, held_out=0.3).settings()["listing_sha256"])
         assert len(set(listings)) == 6
         assert listings[0] != SoundFolder(folder, held_out=0.6).settings()["listing_sha256"]
+
+    @pytest.mark.parametrize("place", ["start", "end", "size"])
+    def test_changes_with_other_sound_under_the_same_names_and_lengths(self, folder, rng, place):
+        before = SoundFolder(folder, held_out=0.3).settings()["listing_sha256"]
+        path = folder / "05.wav"
+        content = bytearray(path.read_bytes())
+        if place == "size":
+            content += bytes(8)  # after the last chunk: it is heard nowhere
+        else:
+            content[200 if place == "start" else -2] ^= 1
+        path.write_bytes(content)
+        after = SoundFolder(folder, held_out=0.3)
+        assert after.settings()["recordings"] == 12
+        assert after.settings()["listing_sha256"] != before
+
+    def test_is_the_same_for_a_copy_of_another_time(self, folder, tmp_path_factory):
+        copy = tmp_path_factory.mktemp("copy") / "music"
+        shutil.copytree(folder, copy)
+        for path in copy.glob("*.wav"):
+            os.utime(path, (0, 0))
+        assert SoundFolder(copy, held_out=0.3).settings() == SoundFolder(folder, held_out=0.3).settings()
+
+    def test_of_a_long_file_no_more_than_the_ends_is_read_and_once_only(self, tmp_path, rng, monkeypatch):
+        for k in range(8):
+            write(tmp_path, f"{k}.wav", noise(rng, 8))  # 256000 bytes
+        corpus = SoundFolder(tmp_path, held_out=0.5)
+        amounts = []
+
+        class Counted(io.FileIO):
+            def read(self, size=-1):
+                content = super().read(size)
+                amounts.append(len(content))
+                return content
+
+        monkeypatch.setattr("eegic.corpus.open", lambda path, mode: Counted(path), raising=False)
+        settings = corpus.settings()
+        assert amounts == [2**16] * 16
+        assert corpus.settings() == settings and len(amounts) == 16
+
+    def test_a_file_that_went_away_is_named(self, folder):
+        corpus = SoundFolder(folder, held_out=0.3)
+        (folder / "05.wav").unlink()
+        with pytest.raises(FileNotFoundError, match=r"05.wav: cannot be read \(No such file .*\). Copy it again"):
+            corpus.settings()

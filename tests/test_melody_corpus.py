@@ -101,6 +101,12 @@ class TestStretches:
             starts.append(int(np.flatnonzero((windows == stretch).all(axis=1))[0]))
         assert kstest(np.array(starts) / (12800 - 400), "uniform").pvalue > 0.01
 
+    def test_of_beginnings_start_with_the_melody(self):
+        corpus = MelodyCorpus(**ONE, gain=(0, 0), beginnings=True)
+        for index in range(5):
+            sound = corpus.piece("train", index, duration=3.2, sfreq=4000)[1].samples[:400, 0]
+            np.testing.assert_array_equal(corpus.stretch("train", index, 400, 4000), sound.astype(np.float32))
+
     def test_do_not_depend_on_what_was_asked_before(self):
         one, other = MelodyCorpus(), MelodyCorpus()
         forwards = [one.stretch("train", index, 500, SFREQ) for index in range(6)]
@@ -147,11 +153,11 @@ class TestStretches:
 
 class TestRecord:
     def test_is_json_and_makes_the_same_corpus_again(self):
-        corpus = MelodyCorpus(("organ", "flute"), ["free"], {"tempo": 100}, (-3, 0), 7)
+        corpus = MelodyCorpus(("organ", "flute"), ["free"], {"tempo": 100}, (-3, 0), True, 7)
         settings = json.loads(json.dumps(corpus.settings()))
         assert settings == {
             "corpus": "melodies", "timbres": ["organ", "flute"], "rhythms": ["free"], "grammar": {"tempo": 100},
-            "gain": [-3, 0], "seed": 7,
+            "gain": [-3, 0], "beginnings": True, "seed": 7,
         }  # fmt: skip
         assert settings == corpus.settings() and settings.pop("corpus") == "melodies"
         again = MelodyCorpus(**settings)
@@ -175,6 +181,8 @@ class TestRecord:
             ({"gain": (6, -12)}, ValueError, r"gain: expected the lower end first, got \(6, -12\)"),
             ({"gain": (1,)}, ValueError, r"gain: expected two numbers of decibels, the lower one first, got \(1,\)"),
             ({"seed": 1.0}, TypeError, "seed: expected a whole number, got 1.0"),
+            ({"beginnings": "no"}, TypeError, "beginnings: expected True or False, got 'no'"),
+            ({"beginnings": 1}, TypeError, "beginnings: expected True or False, got 1"),
         ],
     )
     def test_options_that_are_refused(self, options, error, message):

@@ -71,11 +71,12 @@ class TestCodec:
         return [Audio(sound.mono(), sound.sfreq, sound.name).resample(8000.0) for _, sound in pieces[:4]]
 
     def test_sound_comes_back_better_than_from_what_knows_nothing(self, codec, sounds):
-        """Nothing: random weights, or the mean spectrum of the training sounds at every moment."""
+        """Nothing: random weights, the mean spectrum of the training sounds at every moment, or silence."""
         untrained = Codec.untrained(codec.config)
         heard = np.stack([CORPUS.stretch("train", i, 8192, 8000.0) for i in range(32)])
         mean = spectrum.analyse(torch.from_numpy(heard), codec.config).square().sum(1).sqrt().mean((0, 2))
         scores = {"mini": [], "untrained": [], "mean": []}
+        silence = np.mean([perceptual.multires_stft(sound.samples[:, 0], 0 * sound.samples[:, 0]) for sound in sounds])
         for sound in sounds:
             n_frames = len(sound.samples) // codec.config.hop + 8
             phases = 2 * torch.pi * torch.rand((len(mean), n_frames), generator=torch.Generator().manual_seed(0))
@@ -90,15 +91,15 @@ class TestCodec:
         si_sdr, distance = (
             dict(zip(scores, column, strict=True)) for column in np.mean(list(scores.values()), axis=1).T
         )
-        assert si_sdr["mini"] > max(si_sdr["untrained"], si_sdr["mean"]) + 10
-        assert distance["mini"] < min(distance["untrained"], distance["mean"])
+        assert si_sdr["mini"] > max(si_sdr["untrained"], si_sdr["mean"]) + 5
+        assert distance["mini"] < min(distance["untrained"], distance["mean"], silence) - 0.1
 
     def test_neighbouring_noises_agree(self, codec, sounds):
         """The consistency property: outputs at two close noises differ less than those of random weights."""
         untrained = Codec.untrained(codec.config)
 
         def disagreement(one):
-            samples = torch.from_numpy(sounds[0].samples[: 60 * 800 + 600, 0].astype(np.float32))
+            samples = torch.from_numpy(sounds[0].samples[: 60 * 800 + one.config.overhang, 0].astype(np.float32))
             clean = spectrum.analyse(samples, one.config)[None]
             found = []
             with torch.inference_mode():
@@ -118,11 +119,11 @@ class TestCodec:
 class TestModel:
     def test_information_content_goes_with_the_truth(self, model, codec, pieces):
         """And more than that of an untrained model, or the loudness of onsets; beyond both and the notes' duration."""
-        table = recipes.assess(model, codec, pieces, (0.1,), progress=False).set_index("what")
+        table = recipes.assess(model, codec, pieces, (0.5,), progress=False).set_index("what")
         best = table.loc["model"]
-        assert best["rho"] > 0.2 and best["partial_low"] > 0
-        assert best["rho"] > 0.1 + table.loc["untrained", "rho"]
-        assert best["partial"] > 0.1 + max(table.loc["untrained", "partial"], table.loc["flux", "partial"])
+        assert best["rho"] > 0.45 and best["partial_low"] > 0.3
+        assert best["rho"] > 0.15 + max(table.loc["untrained", "rho"], table.loc["flux", "rho"])
+        assert best["partial"] > 0.2 + max(table.loc["untrained", "partial"], table.loc["flux", "partial"])
 
     def test_the_default_is_mini(self, pieces):
         _, sound = pieces[0]

@@ -13,12 +13,12 @@ def orthonormal(rng, n=1000, k=2):
     return np.linalg.qr(rng.standard_normal((n, k)) + 0.3)[0].T
 
 
-def by_scipy(reference, estimate, windows=WINDOWS):
+def by_scipy(reference, estimate, windows=WINDOWS, floor_db=60):
     """The formula, on the transform of scipy."""
     distances = []
     for window in windows:
         s, e = (abs(stft(x, nperseg=window, noverlap=window - window // 4)[2]) for x in (reference, estimate))
-        floor = 1e-4 * s.max()
+        floor = 10 ** (-floor_db / 20) * s.max()
         logs = np.log(np.maximum(s, floor)) - np.log(np.maximum(e, floor))
         distances.append(np.linalg.norm(s - e) / np.linalg.norm(s) + np.abs(logs).mean())
     return np.mean(distances)
@@ -69,6 +69,8 @@ class TestMultiresStft:
         windows = (64, 100, 1024)
         distance = multires_stft(reference, estimate, windows=windows)
         assert distance == pytest.approx(by_scipy(reference, estimate, windows), rel=1e-10)
+        distance = multires_stft(reference, estimate, floor_db=35)
+        assert distance == pytest.approx(by_scipy(reference, estimate, floor_db=35), rel=1e-10)
 
     def test_is_zero_for_equal_sounds_and_for_the_other_polarity(self, rng):
         x = rng.standard_normal(6000)
@@ -85,16 +87,25 @@ class TestMultiresStft:
         assert multires_stft(1e-200 * x, 1e-200 * y) == pytest.approx(multires_stft(x, y), rel=1e-10)
 
     def test_silence_is_finitely_far(self, rng):
-        """All is missing (1), and magnitudes are at most 80 dB, or ln 10000, above the floor."""
+        """All is missing (1), and magnitudes are at most 60 dB, or ln 1000, above the floor."""
         x = rng.standard_normal(6000)
-        assert 1 + 0.5 * np.log(1e4) < multires_stft(x, np.zeros(6000)) < 1 + np.log(1e4)
+        assert 1 + 0.5 * np.log(1e3) < multires_stft(x, np.zeros(6000)) < 1 + np.log(1e3)
 
     def test_what_lies_below_the_floor_is_not_heard(self, rng):
-        """A second of silence, exact or with noise of -120 dB, is the same."""
+        """A second of silence, exact or with noise of -120 dB, is the same; a deeper floor hears the noise."""
         x = np.concatenate([np.sin(np.arange(8000) / 9), np.zeros(8000)])
         hiss = 1e-6 * rng.standard_normal(16_000)
         assert multires_stft(x, x + hiss) < 1e-4
-        assert multires_stft(x, x + 1e4 * hiss) > 1
+        assert multires_stft(x, x + hiss, floor_db=140) > 0.1
+        assert multires_stft(x, x + 1e5 * hiss) > 0.5
+
+    def test_the_deepest_floor_hears_all_and_stays_finite(self, rng):
+        x = np.concatenate([np.sin(np.arange(8000) / 9), np.zeros(8000)])
+        hiss = 1e-6 * rng.standard_normal(16_000)
+        assert multires_stft(x, x + hiss, floor_db=140) < multires_stft(x, x + hiss, floor_db=300) < np.inf
+        for floor_db in (300.1, 7000):
+            with pytest.raises(ValueError, match=f"floor_db: expected at most 300 decibels, got {floor_db:g}"):
+                multires_stft(x, x + hiss, floor_db=floor_db)
 
     def test_more_noise_is_farther(self, rng):
         x, noise = rng.standard_normal((2, 6000))

@@ -1,14 +1,16 @@
 """A recipe is followed to a model with its card; a trial says what it takes; notes are held against the truth."""
 
 import json
+import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from eegic import Codec, History, SurprisalModel, cli, datasets, load_surprisal, recipes
+from eegic import Audio, Codec, History, SurprisalModel, cli, corpus, datasets, load_surprisal, recipes
 from eegic.codec import CodecConfig
 from eegic.surprisal import FlowConfig
 
@@ -158,12 +160,40 @@ class TestCommand:
             (("--preset", "smal-both"), "Did you mean 'small-both'?"),
             (("surprisal", "--preset", "small-both"), "is a recipe for a codec, not for a surprisal"),
             (("--preset", "music2latent", "--trial"), "data.corpus=melodies"),
+            (("--preset", "seconds-codec", "--set", "loop.steps=abc"), "loop.steps: expected a whole number"),
+            (("--preset", "seconds-codec", "--set", "training.exponents=['a', 'b']"), "training.exponents: expected"),
+            (("--preset", "seconds-codec", "--set", "limits=5"), "limits: expected a list"),
+            (("--preset", "music2latent", "--set", "data.folder=2024"), "2024: expected a folder of recordings"),
+            (("--preset", "seconds-codec", "--set", "name=../../x"), "name: expected a plain file name"),
+            (("--preset", "seconds-codec", "--set", "base=mini-codec"), "base=mini-codec' comes too late"),
         ],
     )
     def test_what_is_refused(self, train, tmp_path, arguments, message):
         code, _, complained = train(*arguments)
-        assert code == 2 and message in complained
+        assert code == 2 and message in complained and complained.startswith("eegic: ")
+        assert complained.count("\n") == 1
         assert not list(tmp_path.iterdir())
+
+    def test_a_training_that_diverges_ends_with_one_line(self, train):
+        code, _, complained = train("--preset", "seconds-codec", "--set", "loop.learning_rate=1e38", "--device", "cpu")
+        assert code == 1 and complained.startswith("eegic: step ") and "The batch is kept in" in complained
+        assert complained.count("\n") == 1
+
+    def test_a_card_tells_of_the_sound_that_was_learned_from(self, train, tmp_path, monkeypatch, rng):
+        """Even where the folder is gone when the training is done."""
+        music, files = tmp_path / "music", {f"{k}.wav": 0.1 * rng.standard_normal(20_000) for k in range(8)}
+        music.mkdir()
+        for name, samples in files.items():
+            Audio(samples, 4000).write(music / name)
+        settings = corpus.SoundFolder(music, held_out=0.5).settings()
+        after = lambda history: history.column("step")[-1] == 3 and shutil.rmtree(music)  # noqa: E731
+        monkeypatch.setattr(cli, "_Curves", lambda folder: after)
+        changes = ["loop.steps=3", "loop.warmup=1", "data.corpus=folder", "data.folder=music", "data.held_out=0.5"]
+        arguments = [word for change in changes for word in ("--set", change)]
+        code, _, complained = train("--preset", "seconds-codec", *arguments, "--out", "out", "--device", "cpu")
+        assert code == 0 and not music.exists(), complained
+        told = (tmp_path / "out" / "seconds-codec.md").read_text(encoding="utf-8")
+        assert settings["listing_sha256"] in told and '"recordings": 8' in told
 
     def test_presets_are_listed(self, train):
         code, said, _ = train("--presets")
@@ -173,5 +203,7 @@ class TestCommand:
 
 
 def test_full_sizes_are_those_published():
-    assert recipes.read_recipe("audioic").network == FlowConfig()
+    flow = recipes.read_recipe("audioic")
+    assert replace(flow.network, max_seq_length=4600) == FlowConfig()
+    assert flow.network.max_seq_length == flow.training.window, "it looks as far back as it did in training"
     assert recipes.read_recipe("aligned-music2latent").network == CodecConfig()

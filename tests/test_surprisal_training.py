@@ -31,6 +31,12 @@ def walk(rng, n, length):
     return (z[:, 50:] + mean).astype(np.float32), law
 
 
+def prepared(*args, **kwargs):
+    objective = FlowObjective(*args, **kwargs)
+    objective.prepare()
+    return objective
+
+
 class TestObjective:
     @pytest.mark.parametrize("context", ["clean", "scaled", "noised"])
     def test_the_loss_of_a_known_velocity_is_that_of_its_formula(self, context):
@@ -38,7 +44,7 @@ class TestObjective:
         settings = FlowTraining(window=8, frames=8, batch=3, context=context, clean_share=0.3, draws=2)
         torch.manual_seed(0)
         network = ARFlow(TINY)
-        objective = FlowObjective(network, settings, {"train": torch.randn(4, 8, 4).numpy()}, seed=1)
+        objective = prepared(network, settings, lambda part: torch.randn(4, 8, 4).numpy(), seed=1)
         z = objective.batch("train", 0)["latents"]
         loss = objective({"latents": z}, torch.Generator().manual_seed(5), 0.0)
 
@@ -72,9 +78,10 @@ class TestObjective:
         assert stats.kstest(settings.drawn_times((20_000,), draws).numpy(), "uniform").pvalue > 0.01
 
     def test_windows_come_from_their_part_and_are_repeatable(self):
-        stored = {part: np.arange(240, dtype=np.float32).reshape(5, 12, 4) + 1000 * k for k, part in enumerate("ab")}
-        objective = FlowObjective(ARFlow(TINY), FlowTraining(window=6, frames=12, batch=64), stored, seed=3)
-        first, again, other = (objective.batch("b", i)["latents"] for i in (7, 7, 8))
+        ramp, parts = np.arange(240, dtype=np.float32).reshape(5, 12, 4), ("train", "validation")
+        stored = {part: ramp + 1000 * k for k, part in enumerate(parts)}
+        objective = prepared(ARFlow(TINY), FlowTraining(window=6, frames=12, batch=64), stored.__getitem__, seed=3)
+        first, again, other = (objective.batch("validation", i)["latents"] for i in (7, 7, 8))
         assert torch.equal(first, again) and not torch.equal(first, other)
         assert (first >= 1000).all()
         assert torch.equal(first.diff(dim=1), torch.full((64, 5, 4), 4.0))  # successive latents of one stretch
@@ -105,7 +112,7 @@ class TestLearning:
         config = FlowConfig(data=2, width=48, depth=1, heads=1, blocks=2, max_seq_length=64)
         torch.manual_seed(0)
         network = ARFlow(config)
-        objective = FlowObjective(network, settings, {"train": z[:80], "validation": z[80:]}, seed=0)
+        objective = prepared(network, settings, {"train": z[:80], "validation": z[80:]}.__getitem__, seed=0)
         loop = LoopConfig(
             steps=400, optimiser="adamw", learning_rate=4e-3, final_learning_rate=1e-5, warmup=20, average=0.99,
             validate_every=200,
@@ -131,7 +138,7 @@ class TestLearning:
         codec = Codec.untrained(SMALL, rng=1)
         codec.save(tmp_path / "ears.safetensors")
         out = tmp_path / "flow"
-        settings = FlowTraining(stretches=6, validation=3, frames=16, window=12, batch=4)
+        settings = FlowTraining(stretches=6, validation=3, frames=20, window=16, batch=4)
         loop = LoopConfig(steps=4, validate_every=2, average=0)
         how = {"config": TINY, "training": settings, "loop": loop, "device": "cpu", "progress": False}
         model = train_surprisal(codec, FLUTE, out, name="tune", codec_name="../ears.safetensors", **how)
@@ -149,6 +156,24 @@ class TestLearning:
     def test_the_dimensions_of_the_codec_are_asked_for(self, tmp_path):
         with pytest.raises(ValueError, match="config: expected data=4, the dimensions of untrained, got 8"):
             train_surprisal(Codec.untrained(SMALL), FLUTE, tmp_path, config=FlowConfig(data=8, width=16, depth=1))
+
+    def test_what_another_training_left_is_not_touched_when_it_is_refused(self, tmp_path):
+        """Latents are made once the folder is known to be this run's own."""
+        settings = FlowTraining(stretches=2, validation=2, frames=16, window=16, batch=2)
+        how = {"config": TINY, "training": settings, "device": "cpu", "progress": False}
+        loop = LoopConfig(steps=1, average=0)
+        train_surprisal(Codec.untrained(SMALL), FLUTE, tmp_path, loop=loop, **how)
+        before = {path.name: path.read_bytes() for path in (tmp_path / "latents").iterdir()}
+        for resume, error in ((False, FileExistsError), (True, ValueError)):
+            with pytest.raises(error):
+                train_surprisal(Codec.untrained(SMALL, rng=1), FLUTE, tmp_path, loop=loop, resume=resume, **how)
+        assert {path.name: path.read_bytes() for path in (tmp_path / "latents").iterdir()} == before
+
+    def test_a_model_looks_no_further_back_than_it_did_in_training(self, tmp_path):
+        with pytest.raises(ValueError, match="config: expected max_seq_length up to window=12, got 16: further back"):
+            train_surprisal(
+                Codec.untrained(SMALL), FLUTE, tmp_path, config=TINY, training=FlowTraining(window=12, frames=12)
+            )
 
 
 class TestCachedLatents:
@@ -175,6 +200,23 @@ class TestCachedLatents:
         monkeypatch.setattr(latents, "_encoded", lambda *args: encoded.append(args[3]) or first[args[3]])
         np.testing.assert_array_equal(self.cached(codec, tmp_path), first)
         assert encoded == [2, 3]
+
+    @pytest.mark.parametrize("fault", ["cut", "empty", "text", "foreign"])
+    def test_a_file_that_cannot_be_used_is_made_again_and_named(self, tmp_path, monkeypatch, fault):
+        monkeypatch.setattr(latents, "SHARD", 2)
+        codec = Codec.untrained(SMALL)
+        first = self.cached(codec, tmp_path)
+        path = tmp_path / "train-00001.npz"
+        whole = path.read_bytes()
+        if fault == "foreign":
+            np.savez(path, schema="eegic.other/1", latents=first)
+        else:
+            path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"latents"}[fault])
+        with pytest.warns(UserWarning, match="train-00001.npz: made again, for what lies there is") as caught:
+            found = self.cached(codec, tmp_path)
+        assert len(caught) == 1 and caught[0].filename == __file__
+        np.testing.assert_array_equal(found, first)
+        np.testing.assert_array_equal(self.cached(codec, tmp_path), first)
 
     @pytest.mark.parametrize("changed", ["codec", "corpus", "frames"])
     def test_what_another_codec_or_corpus_left_is_made_again(self, tmp_path, changed):

@@ -19,9 +19,11 @@ It runs in some seconds on simulated data, with a codec of random weights.
 # these weights most of the change lies within 0.3 s, on *both* sides. And there is a floor that never ends:
 # normalisations take mean and variance over all that is encoded at once, up to a minute, so everything depends on
 # everything. It is low for a change of 20 ms, and high when the second half of the sound gets three times as loud: the
-# first half moves as well.
+# first half moves as well. Codecs of one's own need not be so: with ``causal=True`` the convolutions keep to the frames
+# of a latent, and the windows of a latent end where the next one starts. What is left before the change is the floor.
 
 import warnings
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,6 +39,7 @@ codec = ei.Codec.untrained(
         11025, 512, 128, channels=(8, 8, 16, 16, 16), attention=(), bottleneck_channels=32, dim=16, embedding=8
     )
 )
+causal = ei.Codec.untrained(replace(codec.config, causal=True))
 RATE, MIDDLE = 11025, 5.0  # hertz; seconds, where the sound is changed
 
 
@@ -45,14 +48,14 @@ def noise(seconds):
     return 0.1 * rng.standard_normal(int(seconds * RATE))
 
 
-def moved(before, after):
+def moved(before, after, codec=codec):
     """Distance that each latent moves, relative to how much latents vary, (n_frames,)."""
     z, changed = (codec.encode(ei.Audio(samples, RATE, "noise")) for samples in (before, after))
     return np.linalg.norm(changed - z, axis=1) / np.linalg.norm(z - z.mean(axis=0), axis=1).mean()
 
 
 middle = int(MIDDLE * RATE)
-short, loud = [], []
+short, loud, not_early = [], [], []
 for _ in range(8):
     sound = noise(2 * MIDDLE)
     other, louder = sound.copy(), sound.copy()
@@ -60,6 +63,7 @@ for _ in range(8):
     louder[middle:] *= 3
     short.append(moved(sound, other))
     loud.append(moved(sound, louder))
+    not_early.append(moved(sound, other, causal))
 after_change = codec.frame_times(len(short[0])) - MIDDLE  # onset of each latent
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
@@ -72,6 +76,14 @@ for axis, changes, title in (
     axis.semilogy(after_change, np.mean(changes, axis=0), "C0", linewidth=2, label="mean of 8 sounds")
     axis.axvline(0, color="k", linewidth=0.8)
     axis.set(xlim=(-4, 4), xlabel="Onset of the latent after the change (s)", title=title)
+axes[0].semilogy(
+    causal.frame_times(len(not_early[0])) - MIDDLE,
+    np.mean(not_early, axis=0),
+    "C1",
+    linewidth=1.5,
+    label="causal codec",
+)
+axes[0].legend(frameon=False, fontsize="small", loc="upper left")
 axes[0].text(
     0.05, 2e-3, "reach of the\nconvolutions", fontsize="small", ha="center", va="center", backgroundcolor="0.93"
 )

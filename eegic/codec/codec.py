@@ -44,8 +44,10 @@ class Codec:
 
     Notes
     -----
-    The encoder is not causal. Its convolutions reach 1.2 s into past and future (public sizes), and its normalisations
-    take mean and variance over all that is encoded at once: a latent depends on the whole chunk it lies in.
+    The published encoder is not causal. Its convolutions reach 1.2 s into past and future (public sizes), and its
+    normalisations take mean and variance over all that is encoded at once: a latent depends on the whole chunk it lies
+    in. With `CodecConfig(causal=True)` a latent tells of the sound up to its end; only mean and variance of the
+    normalisations, one number per group of channels, still come from the whole chunk.
 
     Examples
     --------
@@ -79,13 +81,14 @@ class Codec:
     @property
     def window(self) -> float:
         """Seconds from the onset of a latent to the end of its windows (128 ms in the public codec)."""
-        return (self.config.samples_per_latent + self.config.overhang) / self.config.sfreq
+        return self.config.n_samples(1) / self.config.sfreq
 
     def frame_times(self, n_frames: int) -> np.ndarray:
         """Onsets of `n_frames` latents in seconds: latent j starts at sample ``samples_per_latent * j``.
 
-        The windows of latent j end ``samples_per_latent + n_fft - hop`` samples later (5632, or 128 ms, in the public
-        codec), and what it says depends on sound further away than that; see the notes of `Codec`.
+        The windows of latent j end `window` later (``samples_per_latent + n_fft - hop`` samples; 5632, or 128 ms, in
+        the public codec), and what it says depends on sound further away than that; see the notes of `Codec`. Those of
+        a causal codec end where the next latent starts.
         """
         return np.arange(_checks.count("n_frames", n_frames, minimum=0)) / self.frame_rate
 
@@ -118,7 +121,8 @@ class Codec:
         -------
         ndarray of float32, shape (n_frames, dim)
             ``n_frames = (n_samples - overhang) // samples_per_latent`` of the resampled sound (public codec: overhang
-            1536, step 4096); samples after them are left out. Latents are divided by `config.scale`.
+            1536, step 4096), or ``n_samples // samples_per_latent`` in a causal one; samples after them are left out.
+            Latents are divided by `config.scale`.
 
         Notes
         -----
@@ -158,8 +162,9 @@ class Codec:
         Returns
         -------
         Audio
-            Mono, ``samples_per_latent * n_frames + overhang`` samples, clipped to -1 to 1. The first and the last
-            `overhang` samples (35 ms in the public codec) fade, because fewer windows overlap there; `reconstruct` pads
+            Mono, ``config.n_samples(n_frames)`` samples (``samples_per_latent * n_frames + overhang`` in the public
+            codec), clipped to -1 to 1, in time with the sound. The first and the last `overhang` samples (35 ms in the
+            public codec; of a causal one the last only) fade, because fewer windows overlap there; `reconstruct` pads
             before encoding and trims after decoding.
         """
         latents = self._latents(z)
@@ -174,7 +179,7 @@ class Codec:
                 steps,
                 self.config,
             )
-            samples = spectrum.synthesise(clean, self.config).clamp(-1, 1)[0]
+            samples = spectrum.synthesise(clean, self.config).clamp(-1, 1)[0, self.config.lead :]
         return Audio(samples.numpy(), self.config.sfreq, "decoded")
 
     def reconstruct(
@@ -188,7 +193,7 @@ class Codec:
         samples = self._samples(audio)
         step, overhang = self.config.samples_per_latent, self.config.overhang
         lead = step * -(-overhang // step)
-        n_latents = -(-(lead + len(samples)) // step)
+        n_latents = -(-(lead + len(samples) + self.config.lead) // step)
         padded = np.zeros(n_latents * step + overhang, np.float32)
         padded[lead : lead + len(samples)] = samples
         z = self.encode(Audio(padded, self.config.sfreq, audio.name), chunk=chunk)
@@ -253,12 +258,12 @@ class Codec:
         config = self.config
         n_latents = config.n_latents(len(samples))
         if n_latents < 1:
-            shortest = config.samples_per_latent + config.overhang
+            shortest = config.n_samples(1)
             raise ValueError(
                 f"{audio.name}: {audio.duration:.4g} s are too short for a latent, which takes {shortest} samples at "
                 f"{config.sfreq:g} Hz ({shortest / config.sfreq:.4g} s). Give more sound, or pad it with silence."
             )
-        used = torch.from_numpy(samples[: n_latents * config.samples_per_latent + config.overhang])
+        used = torch.from_numpy(np.pad(samples[: config.n_samples(n_latents)], (config.lead, 0)))
         with _devices.inference():
             encoded = (self._unbroken if chunk == "overlap" else self._chunks)(used, batch, narrow)
             scale = config.scale if narrow else 1.0
@@ -267,7 +272,7 @@ class Codec:
     def _chunks(self, samples: Tensor, batch: int, narrow: bool) -> Tensor:
         """Chunks of the published procedure, (channels, n_latents)."""
         config = self.config
-        n_latents = config.n_latents(len(samples))
+        n_latents = (len(samples) - config.overhang) // config.samples_per_latent
         size = min(config.chunk_latents, n_latents)  # of a chunk, in latents
 
         def run(start: int, stop: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -37,6 +37,10 @@ class CodecConfig:
         Heads of the attention.
     bottleneck_channels, bottleneck_blocks : int
         Width and number of the residual blocks over time around the bottleneck.
+    causal : bool
+        True makes latents that tell of no later sound: the convolutions of the encoder keep to the frames of a latent,
+        and `lead` puts so much silence before the sound that the windows of a latent end where the next one starts.
+        The published form is False.
     dim : int
         Channels of a latent.
     embedding : int
@@ -71,6 +75,7 @@ class CodecConfig:
     heads: int = 4
     bottleneck_channels: int = 512
     bottleneck_blocks: int = 4
+    causal: bool = False
     dim: int = 64
     embedding: int = 256
     bottleneck: str = "layernorm"
@@ -87,6 +92,7 @@ class CodecConfig:
             object.__setattr__(self, name, _checks.positive(name, getattr(self, name), _UNITS.get(name, "this unit")))
         for name in ("n_fft", "hop", "encoder_blocks", "unet_blocks", "heads", "bottleneck_channels", "dim"):
             object.__setattr__(self, name, _checks.count(name, getattr(self, name)))
+        object.__setattr__(self, "causal", _checks.flag("causal", self.causal))
         for name in ("bottleneck_blocks", "frequency_only"):
             object.__setattr__(self, name, _checks.count(name, getattr(self, name), minimum=0))
         object.__setattr__(self, "embedding", _checks.count("embedding", self.embedding, minimum=4))
@@ -98,38 +104,28 @@ class CodecConfig:
 
     def _fit(self) -> None:
         """Refuse sizes that do not go into each other."""
-        rules = [
-            (len(self.channels) >= 1, "channels", "at least one level", self.channels),
-            (self.n_fft % (2 * self.hop) == 0, "n_fft", f"a multiple of two hops ({2 * self.hop})", self.n_fft),
-            (
-                self.frequency_only < len(self.channels) or not self.frequency_only,
-                "frequency_only",
-                f"at most one per downsampling ({len(self.channels) - 1})",
-                self.frequency_only,
-            ),
-            (
-                self.n_bins % self.frequency_factor == 0,
-                "n_fft",
-                f"a multiple of {2 * self.frequency_factor}, so that every level halves or quarters its bands",
-                self.n_fft,
-            ),
-            (self.embedding % 2 == 0, "embedding", "an even number", self.embedding),
-            (self.sigma_min < self.sigma_max, "sigma_min", f"less than sigma_max ({self.sigma_max:g})", self.sigma_min),
-            (
-                all(level < len(self.channels) for level in self.attention),
-                "attention",
-                f"levels from 0 to {len(self.channels) - 1}",
-                self.attention,
-            ),
-        ]
-        for level, width in enumerate((*self.channels, self.bottleneck_channels)):
-            name = "channels" if level < len(self.channels) else "bottleneck_channels"
-            rules.append((width % groups(width) == 0, name, f"multiples of {groups(width)} (groups of 4)", width))
-            attends = level in self.attention and level < len(self.channels)
-            rules.append((not attends or width % self.heads == 0, name, f"multiples of heads ({self.heads})", width))
-        for holds, name, expected, came in rules:
+        for holds, name, expected, came in self._rules():
             if not holds:
                 raise ValueError(f"{name}: expected {expected}, got {came}. Change the sizes of the codec.")
+
+    def _rules(self) -> Iterator[tuple[bool, str, str, object]]:
+        """Whether a rule holds, for what, the rule, and what came; each can be computed if those before hold."""
+        yield len(self.channels) >= 1, "channels", "at least one level", self.channels
+        yield self.n_fft % (2 * self.hop) == 0, "n_fft", f"a multiple of two hops ({2 * self.hop})", self.n_fft
+        steps = len(self.channels) - 1
+        few = self.frequency_only <= steps
+        yield few, "frequency_only", f"at most one per downsampling ({steps})", self.frequency_only
+        whole = f"a multiple of {2 * self.frequency_factor}, so that every level halves or quarters its bands"
+        yield self.n_bins % self.frequency_factor == 0, "n_fft", whole, self.n_fft
+        yield self.embedding % 2 == 0, "embedding", "an even number", self.embedding
+        yield self.sigma_min < self.sigma_max, "sigma_min", f"less than sigma_max ({self.sigma_max:g})", self.sigma_min
+        known = all(level <= steps for level in self.attention)
+        yield known, "attention", f"levels from 0 to {steps}", self.attention
+        for level, width in enumerate((*self.channels, self.bottleneck_channels)):
+            name = "channels" if level < len(self.channels) else "bottleneck_channels"
+            yield width % groups(width) == 0, name, f"multiples of {groups(width)} (groups of 4)", width
+            attends = level in self.attention and level < len(self.channels)
+            yield not attends or width % self.heads == 0, name, f"multiples of heads ({self.heads})", width
 
     @property
     def n_bins(self) -> int:
@@ -158,6 +154,11 @@ class CodecConfig:
         return self.n_fft - self.hop
 
     @property
+    def lead(self) -> int:
+        """Samples of silence that go before the sound: none, or the overhang of a causal codec."""
+        return self.overhang if self.causal else 0
+
+    @property
     def flat(self) -> int:
         """Features per latent before the bottleneck: channels times bands of the coarsest level."""
         return self.channels[-1] * self.n_bins // self.frequency_factor
@@ -168,8 +169,12 @@ class CodecConfig:
         return max(int(_CHUNK_SECONDS * self.sfreq / self.samples_per_latent), 1)
 
     def n_latents(self, n_samples: int) -> int:
-        """Latents of a sound of `n_samples`: ``floor((n_samples - overhang) / samples_per_latent)``."""
-        return max((n_samples - self.overhang) // self.samples_per_latent, 0)
+        """Latents of a sound of `n_samples`: ``floor((lead + n_samples - overhang) / samples_per_latent)``."""
+        return max((self.lead + n_samples - self.overhang) // self.samples_per_latent, 0)
+
+    def n_samples(self, n_latents: int) -> int:
+        """Samples of the shortest sound of `n_latents`."""
+        return self.samples_per_latent * n_latents + self.overhang - self.lead
 
     def settings(self) -> dict[str, Any]:
         """The configuration as plain lists and numbers, for a JSON file."""
@@ -247,6 +252,7 @@ def _sizes(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         "attention": tuple(i for i, level in enumerate(encoder) if level.attention),
         "bottleneck_channels": int(width),
         "bottleneck_blocks": len({key.split(".")[2] for key in state if key.startswith("encoder.bottleneck_l")}) - 1,
+        "causal": state["encoder.conv_inp.weight"].shape[-1] == 1,
         "dim": int(dim),
         "embedding": int(state["emb_proj.0.weight"].shape[1]),
         "bottleneck": "layernorm" if "encoder.activation_bottleneck.l.weight" in state else "tanh",

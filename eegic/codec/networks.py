@@ -30,6 +30,14 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups(channels), channels, eps=1e-5)
 
 
+def _conv(n_in: int, n_out: int, dims: int, causal: bool) -> nn.Conv1d | nn.Conv2d:
+    """Convolution of 3 over (frequency and) time, which stays as long; a causal one sees one moment alone."""
+    size = 1 if causal else 3
+    if dims == 1:
+        return nn.Conv1d(n_in, n_out, size, padding=size // 2)
+    return nn.Conv2d(n_in, n_out, (3, size), padding=(1, size // 2))
+
+
 class FrequencyAttention(nn.Module):
     """Self-attention over frequency, each time by itself; pre-normalised and residual."""
 
@@ -49,17 +57,23 @@ class FrequencyAttention(nn.Module):
 class Residual(nn.Module):
     """Two convolutions of 3, each after normalisation and SiLU, beside a skip; attention after them if `heads`.
 
-    With an `embedding`, the embedding of the noise is projected and added between the convolutions.
+    With an `embedding`, the embedding of the noise is projected and added between the convolutions. A `causal` block
+    convolves over frequency alone.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, dims: int = 2, embedding: int | None = None, heads: int | None = None
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        dims: int = 2,
+        embedding: int | None = None,
+        heads: int | None = None,
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        conv = (nn.Conv1d, nn.Conv2d)[dims - 1]
-        self.conv1 = conv(n_in, n_out, 3, padding=1)
-        self.conv2 = conv(n_out, n_out, 3, padding=1)
-        self.res_conv = conv(n_in, n_out, 1) if n_in != n_out else None
+        self.conv1, self.conv2 = _conv(n_in, n_out, dims, causal), _conv(n_out, n_out, dims, causal)
+        self.res_conv = (nn.Conv1d, nn.Conv2d)[dims - 1](n_in, n_out, 1) if n_in != n_out else None
         self.norm1, self.norm2 = _norm(n_in), _norm(n_out)
         self.proj_emb = nn.Linear(embedding, n_out) if embedding else None
         self.att = FrequencyAttention(n_out, heads) if heads else None
@@ -76,13 +90,19 @@ class Residual(nn.Module):
 
 
 class Down(nn.Module):
-    """Strided convolution: 4 to 1 in frequency, or 2 to 1 in frequency and time; normalised first in the encoder."""
+    """Strided convolution: 4 to 1 in frequency, or 2 to 1 in frequency and time; normalised first in the encoder.
 
-    def __init__(self, n_in: int, n_out: int, *, frequency_only: bool, normalised: bool) -> None:
+    A `causal` one sees of time the two frames alone that it makes one of.
+    """
+
+    def __init__(self, n_in: int, n_out: int, *, frequency_only: bool, normalised: bool, causal: bool = False) -> None:
         super().__init__()
         self.frequency_only = frequency_only
         self.norm = _norm(n_in) if normalised else None
-        self.c = _resampling_conv(n_in, n_out, frequency_only, stride=(4, 1) if frequency_only else (2, 2))
+        if causal and not frequency_only:
+            self.c = nn.Conv2d(n_in, n_out, (3, 2), stride=(2, 2), padding=(1, 0))
+        else:
+            self.c = _resampling_conv(n_in, n_out, frequency_only, stride=(4, 1) if frequency_only else (2, 2))
 
     def forward(self, x: Tensor, normalise: Normalise = by_itself) -> Tensor:
         """Go one level down."""
@@ -150,11 +170,12 @@ class Encoder(nn.Module):
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.gain = Gain(config.n_bins)
-        self.conv_inp = nn.Conv2d(2, config.channels[0], 3, padding=1)
+        causal = config.causal
+        self.conv_inp = _conv(2, config.channels[0], 2, causal)
         self.prenorm_1d_to_2d = _norm(config.channels[-1])
         width = config.bottleneck_channels
         narrow: list[nn.Module] = [nn.Conv1d(config.flat, width, 1)]
-        narrow += [Residual(width, width, dims=1) for _ in range(config.bottleneck_blocks)]
+        narrow += [Residual(width, width, dims=1, causal=causal) for _ in range(config.bottleneck_blocks)]
         self.bottleneck_layers = nn.ModuleList(narrow)
         self.norm_out = _norm(width)
         self.conv_out = nn.Conv1d(width, config.dim, 1)
@@ -164,10 +185,10 @@ class Encoder(nn.Module):
             heads = config.heads if level in config.attention else None
             n_in = config.channels[max(level - 1, 0)]
             for block in range(config.encoder_blocks):
-                layers.append(Residual(channels if block else n_in, channels, heads=heads))
+                layers.append(Residual(channels if block else n_in, channels, heads=heads, causal=causal))
             if level < len(config.channels) - 1:
                 frequency_only = level < config.frequency_only
-                layers.append(Down(channels, channels, frequency_only=frequency_only, normalised=True))
+                layers.append(Down(channels, channels, frequency_only=frequency_only, normalised=True, causal=causal))
         self.down_layers = nn.ModuleList(layers)
 
     def forward(self, spectrogram: Tensor) -> Tensor:

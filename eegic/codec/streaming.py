@@ -203,5 +203,6 @@ def _segment(encoder: Encoder, layers: list[nn.Module], *, first: bool, last: bo
             x = encoder.descend(layer, x, normalise)
         return encoder.flatten(x, normalise) if last else x
 
-    reach = first + 2 * sum(isinstance(layer, Residual) for layer in layers) + (not last)
+    causal = encoder.conv_inp.kernel_size[1] == 1
+    reach = 0 if causal else first + 2 * sum(isinstance(layer, Residual) for layer in layers) + (not last)
     return _Segment(run, reach, 1 if last else 2)

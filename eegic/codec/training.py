@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eegic import _checks, perceptual
+from eegic import _checks, perceptual, weights
 from eegic.audio import Audio
 from eegic.codec import consistency, spectrum
 from eegic.codec.augment import LatentNoise, Linearity
@@ -27,11 +27,12 @@ from eegic.codec.config import CodecConfig
 from eegic.codec.networks import LayerNormBottleneck, UNet
 from eegic.corpus import Corpus
 from eegic.history import History
-from eegic.training import LoopConfig, Objective, train
+from eegic.training import LoopConfig, Objective, first_process, train
 
 EXAMPLES = 4  # stretches of validation that are decoded for the metrics
 _EXAMPLE_SECONDS = 3.0
 _STEP_BASE = 0.1
+_LEAST_SHARE = 1e-6  # of the noises between sigma_min and sigma_max; with fewer, quantiles would be rounded away
 _CLOSEST = 1e-6  # noise by which student and teacher differ at least; where they are one, both lengths are 0
 
 
@@ -83,8 +84,11 @@ class CodecTraining:
         _checks.positive("sigma_sd", self.sigma_sd, "logarithms of the noise")
         _checks.not_negative("weighting", self.weighting, "power")
         _checks.positive("huber", self.huber, "this unit")
-        first, last = (_checks.positive("exponents", e, "powers of 0.1") for e in self.exponents)
-        object.__setattr__(self, "exponents", (first, last))
+        given = self.exponents if isinstance(self.exponents, Iterable) else (self.exponents,)
+        exponents = tuple(_checks.positive("exponents", e, "powers of 0.1") for e in given)
+        if len(exponents) != 2:
+            raise ValueError(f"exponents: expected two, for the start and the end of the training, got {exponents}.")
+        object.__setattr__(self, "exponents", exponents)
 
     def gap(self, progress: float) -> float:
         """Distance of student and teacher at a `progress` of the training from 0 to 1."""
@@ -93,8 +97,15 @@ class CodecTraining:
 
     def positions(self, n: int, config: CodecConfig, draws: torch.Generator) -> Tensor:
         """Draw `n` positions of the student on the schedule of noise, from 0 (`sigma_min`) to 1 (`sigma_max`)."""
-        ends = [(math.log(sigma) - self.sigma_mean) / self.sigma_sd for sigma in (config.sigma_min, config.sigma_max)]
+        least, most = math.log(config.sigma_min), math.log(config.sigma_max)
+        ends = [(end - self.sigma_mean) / self.sigma_sd for end in (least, most)]
         low, high = torch.special.ndtr(torch.tensor(ends, dtype=torch.float64))
+        if high - low < _LEAST_SHARE:
+            raise ValueError(
+                f"sigma_mean: expected logarithms of noise that lie on the schedule, {least:.3g} to {most:.3g}, got a "
+                f"mean of {self.sigma_mean:g} with sigma_sd {self.sigma_sd:g}, by which less than one in a million "
+                "does. Bring sigma_mean nearer."
+            )
         normal = torch.special.ndtri(low + (high - low) * torch.rand(n, dtype=torch.float64, generator=draws))
         sigma = (self.sigma_mean + self.sigma_sd * normal).exp()
         position: Tensor = consistency.position_of(sigma.clamp(config.sigma_min, config.sigma_max), config)
@@ -164,21 +175,41 @@ class CodecObjective(Objective):
     def metrics(self) -> dict[str, float]:
         """How well stretches of validation come back: SI-SDR in decibels, multi-resolution STFT distance."""
         codec = Codec(self.config, self.networks, self.networks.conv_out.weight.device)
-        found = [scores(codec, sound) for sound in examples(self.corpus, self.config)]
-        return {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        found = [scores(codec, sound) for sound in examples(self.corpus, self.config, self.training_settings.latents)]
+        return {name: _mean([one[name] for one in found]) for name in found[0]}
 
 
-def examples(corpus: Corpus, config: CodecConfig, n: int = EXAMPLES) -> list[Audio]:
-    """Stretches of validation that are longer than those of training, to be decoded and compared."""
+def examples(
+    corpus: Corpus, config: CodecConfig, latents: int = CodecTraining.latents, n: int = EXAMPLES
+) -> list[Audio]:
+    """Stretches of validation of 3 s, to be decoded and compared; as long as those of training if none are there."""
     n_samples = round(_EXAMPLE_SECONDS * config.sfreq)
-    stretches = [corpus.stretch("validation", i, n_samples, config.sfreq) for i in range(n)]
+    try:
+        stretches = [corpus.stretch("validation", i, n_samples, config.sfreq) for i in range(n)]
+    except ValueError:  # no recording lasts so long
+        n_samples = latents * config.samples_per_latent + config.overhang
+        stretches = [corpus.stretch("validation", i, n_samples, config.sfreq) for i in range(n)]
     return [Audio(stretch, config.sfreq, f"validation-{i}") for i, stretch in enumerate(stretches)]
 
 
 def scores(codec: Codec, sound: Audio) -> dict[str, float]:
-    """How well a sound, at the rate of the codec, comes back: SI-SDR in decibels, multi-resolution STFT distance."""
+    """How well a sound, at the rate of the codec, comes back: SI-SDR in decibels, multi-resolution STFT distance.
+
+    Of silence both are NaN, and so is the distance of a sound that is shorter than the shortest window; windows that
+    are longer than the sound are left out.
+    """
+    if not sound.samples.any():
+        return {"si_sdr": math.nan, "multires_stft": math.nan}
     back = codec.reconstruct(sound, rng=0)
-    return {"si_sdr": perceptual.si_sdr(sound, back), "multires_stft": perceptual.multires_stft(sound, back)}
+    windows = [length for length in perceptual.WINDOWS if length <= len(sound.samples)]
+    distance = perceptual.multires_stft(sound, back, windows=windows) if windows else math.nan
+    return {"si_sdr": perceptual.si_sdr(sound, back), "multires_stft": distance}
+
+
+def _mean(values: list[float]) -> float:
+    """Of those that are known; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def train_codec(
@@ -238,7 +269,7 @@ def train_codec(
         "codec": config.settings(),
         "training": asdict(training),
         "corpus": corpus.settings(),
-        "initial": initial.sha256 if initial else None,
+        "initial": weights.digest(initial.networks.state_dict()) if initial else None,
     }
     networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a sixth less time on a CPU
     train(
@@ -247,17 +278,23 @@ def train_codec(
     )  # fmt: skip
     networks.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     trained = Codec(config, networks, networks.conv_out.weight.device, name, licence=licence)
-    trained.save(Path(out) / f"{name}.safetensors")
+    if first_process():
+        trained.save(Path(out) / f"{name}.safetensors")
     return trained
 
 
 def starting_networks(config: CodecConfig, initial: Codec | None, seed: int) -> UNet:
     """Networks as they are before training: random, drawn by `seed`, or the weights of another codec."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         networks = UNet(config)
-    nn.init.zeros_(networks.conv_out.weight)  # at first, cleaning keeps what is clean
+    nn.init.zeros_(networks.conv_out.weight)  # at first, cleaning adds next to nothing
     if initial is not None:
+        if initial.config != config:
+            raise ValueError(
+                f"initial: expected a codec of the sizes asked for, but {initial.name} has others. Leave config out, "
+                "or start from another codec."
+            )
         networks.load_state_dict(initial.networks.state_dict())
     return networks
 

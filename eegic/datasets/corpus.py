@@ -34,6 +34,9 @@ class MelodyCorpus:
         What else `MelodyGrammar` takes; by default its defaults, in which `simulate_study` writes, too.
     gain : tuple of float
         Range in decibels from which a gain is drawn for each stretch, and applied as far as the peak allows.
+    beginnings : bool
+        True takes stretches from the first note of the melody on, so that all lie alike on the beat; False, from
+        anywhere.
     seed : int
         Gives other melodies.
 
@@ -51,6 +54,7 @@ class MelodyCorpus:
     rhythms: str | Sequence[str] = RHYTHMS
     grammar: dict[str, Any] = field(default_factory=dict)
     gain: tuple[float, float] = (-12.0, 6.0)
+    beginnings: bool = False
     seed: int = 0
     _grammars: dict[str, MelodyGrammar] = field(init=False, repr=False, compare=False)
 
@@ -62,6 +66,7 @@ class MelodyCorpus:
                 raise ValueError(f"{name}: expected one or more of {', '.join(known)}, got none.")
             object.__setattr__(self, name, given)
         object.__setattr__(self, "gain", decibel_range(self.gain))
+        object.__setattr__(self, "beginnings", _checks.flag("beginnings", self.beginnings))
         _checks.count("seed", self.seed, minimum=0)
         for name in self.grammar:
             _checks.one_of("grammar", name, _GRAMMAR)
@@ -98,7 +103,7 @@ class MelodyCorpus:
         duration = max(n_samples / sfreq + 0.5, _BARS * bar)
         _, sound = self.piece(part, index, duration=duration, sfreq=sfreq)
         rng = seeds.generator(self.seed, "stretch", part, index)
-        start = int(rng.integers(len(sound.samples) - n_samples + 1))
+        start = 0 if self.beginnings else int(rng.integers(len(sound.samples) - n_samples + 1))
         return amplified(sound.samples[start : start + n_samples, 0], rng.uniform(*self.gain))
 
     def settings(self) -> dict[str, Any]:
@@ -109,5 +114,6 @@ class MelodyCorpus:
             "rhythms": list(self.rhythms),
             "grammar": dict(self.grammar),
             "gain": list(self.gain),
+            "beginnings": self.beginnings,
             "seed": self.seed,
         }

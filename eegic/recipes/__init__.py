@@ -1,7 +1,9 @@
 """Recipes: trainings of codecs and surprisal models, each described by one TOML file.
 
 `recipe`
-    What such a file may say, and the ones that come with eegic (in `presets`).
+    What such a file may say.
+`tables`
+    How it is written: the files that come with eegic (in ``presets``), bases, and changes of single values.
 `running`
     Following a recipe, or trying one step of it.
 `assessment`
@@ -12,7 +14,8 @@
 
 from eegic.recipes.assessment import Notes, assess
 from eegic.recipes.card import card
-from eegic.recipes.recipe import KINDS, Recipe, presets, read_recipe
+from eegic.recipes.recipe import KINDS, Recipe, read_recipe
 from eegic.recipes.running import Trial, attempt, follow
+from eegic.recipes.tables import presets
 
 __all__ = ["KINDS", "Notes", "Recipe", "Trial", "assess", "attempt", "card", "follow", "presets", "read_recipe"]

@@ -18,6 +18,7 @@ from eegic.surprisal import SurprisalModel, at_notes, information_content
 
 SKIPPED = 3  # notes at the start of a piece: the grammar knows what came before them, the model does not
 SECONDS = 0.2  # of a note that count
+_HEARD = 1e-6  # seconds: a window that ends as a note begins has heard nothing of it
 _DRAWS = 999
 
 
@@ -157,7 +158,7 @@ def assess(
 
 def of_notes(series: FeatureSeries, melody: Melody, codec: Codec) -> FeatureSeries:
     """Sum the information content of a sound over the frames whose windows end in the first 0.2 s of each note."""
-    heard = series.shift(codec.window)
+    heard = series.shift(codec.window - _HEARD)
     with warnings.catch_warnings():  # the windows of the first latents end after the first note has begun
         warnings.filterwarnings("ignore", "onsets: .* lie outside")
         return at_notes(heard, melody.onsets, how="sum", duration=SECONDS)

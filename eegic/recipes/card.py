@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic.codec import Codec
+from eegic.corpus import Corpus
 from eegic.history import History
 from eegic.recipes.recipe import Recipe
 from eegic.surprisal import SurprisalModel
@@ -25,6 +26,7 @@ def card(
     *,
     sha256: str,
     tables: Mapping[str, pd.DataFrame] | None = None,
+    corpus: Corpus | None = None,
 ) -> str:
     """Write the card of a trained model, in Markdown.
 
@@ -40,6 +42,8 @@ def card(
         Digest of the file of weights.
     tables : dict of str to DataFrame, optional
         What else was measured, by title.
+    corpus : Corpus, optional
+        What was learned from. By default that of the recipe, and a folder is then described as it is now.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def card(
     for title, table in (tables or {}).items():
         lines += ["", f"## {title}", "", *_markdown(table)]
     for title, settings in (
-        ("Data", recipe.corpus().settings()),
+        ("Data", (recipe.corpus() if corpus is None else corpus).settings()),
         ("Network", asdict(recipe.network)),
         ("Loss", asdict(recipe.training)),
         ("Loop", asdict(recipe.loop)),

@@ -1,22 +1,19 @@
-"""A recipe: everything that a training depends on, in one TOML file."""
+"""A recipe: everything that a training depends on."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from eegic import _checks
 from eegic.codec import CodecConfig
 from eegic.codec.augment import LatentNoise, Linearity
 from eegic.codec.training import CodecTraining
-from eegic.corpus import Corpus, SoundFolder
-from eegic.datasets import MelodyCorpus
+from eegic.corpus import Corpus
+from eegic.recipes.tables import CORPORA, changed, written
 from eegic.surprisal import FlowConfig
 from eegic.surprisal.training import FlowTraining
 from eegic.training import LoopConfig
@@ -36,8 +33,6 @@ _TOP = {
     "loop",
     "data",
 }
-_MOST_BASES = 8
-_CORPORA = {"melodies": MelodyCorpus, "folder": SoundFolder}
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Recipe:
     kind : {"codec", "surprisal"}
         What is trained.
     name : str
-        Of the model; its file is ``NAME.safetensors``.
+        Of the model; its file is ``NAME.safetensors``, so no path.
     about : str
         What the recipe is for.
     network : CodecConfig or FlowConfig
@@ -66,7 +61,8 @@ class Recipe:
     limits : tuple of str
         What the model is not, in sentences, for its card.
     melodies : int
-        For a surprisal model of simulated melodies: how many new ones its card is to tell about; 0 for none.
+        For a surprisal model of simulated melodies: how many new ones its card is to tell about; 0 for none, and for
+        whatever else is trained.
     codec : str, optional
         For a surprisal model: whose latents it learns; a name or a path. For a codec: where to start.
     """
@@ -83,22 +79,39 @@ class Recipe:
     melodies: int = 0
     codec: str | None = None
 
+    def __post_init__(self) -> None:
+        _check_name(_text("name", self.name))
+        for key in ("about", "licence"):
+            _text(key, getattr(self, key))
+        object.__setattr__(self, "limits", _sentences("limits", self.limits))
+        if self.codec is not None and not _text("codec", self.codec).strip():
+            raise ValueError("codec: expected a name or a path, got ''. Name a codec, or leave the setting out.")
+        if _checks.count("melodies", self.melodies, minimum=0):
+            self._check_melodies()
+
+    def _check_melodies(self) -> None:
+        """Refuse to be asked about melodies where the card cannot tell about any."""
+        if self.kind == "codec":
+            what = "a codec, whose card tells of no notes"
+        elif self.data.get("corpus") == "folder":
+            what = "a folder of recordings, for the true surprisal of their notes is not known"
+        else:
+            return
+        raise ValueError(
+            f"melodies: expected 0 for {what}, got {self.melodies}. Take it out, or pass --set melodies=0."
+        )
+
     def corpus(self) -> Corpus:
         """The sound to learn from."""
         settings = dict(self.data)
-        kind = _checks.one_of("data.corpus", settings.pop("corpus", "melodies"), _CORPORA)
+        kind = _checks.one_of("data.corpus", settings.pop("corpus", "melodies"), CORPORA)
         if kind == "folder" and "folder" not in settings:
             raise ValueError(
                 'data: expected folder = "PATH" with your recordings. Pass --set data.folder=PATH, or take simulated '
                 "melodies with --set data.corpus=melodies."
             )
-        corpus: Corpus = _section("data", _CORPORA[kind], settings)
+        corpus: Corpus = _section("data", CORPORA[kind], settings)
         return corpus
-
-
-def presets() -> dict[str, str]:
-    """Names of the recipes that come with eegic, and what each is for."""
-    return {name: str(_based(_preset(name), name)["about"]) for name in _names()}
 
 
 def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> Recipe:
@@ -115,27 +128,25 @@ def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> 
     -------
     Recipe
 
+    Raises
+    ------
+    ValueError
+        If the recipe says what cannot be followed. The setting is named with its section, ``loop.steps``.
+    FileNotFoundError
+        If there is neither such a file nor such a name.
+
     Examples
     --------
     >>> read_recipe("small-both", ["loop.steps=500"]).loop.steps
     500
     """
-    known = presets()
-    path = Path(source)
-    if isinstance(source, str) and source in known:
-        name, table = source, _preset(source)
-    elif path.is_file():
-        name, table = path.stem, _parsed(str(path), path.read_bytes())
-    else:
-        near = difflib.get_close_matches(str(source), known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise FileNotFoundError(
-            f"{source}: no such file, and no recipe of that name: {_checks.listed(known, 30)}.{hint}"
-        )
-    table = _based(table, name)
+    name, table = written(source)
     for change in changes:
-        _change(table, change)
-    return _recipe(table, name)
+        table = changed(table, change)
+    try:
+        return _recipe(table, name)
+    except TypeError as error:  # in a file, a wrong type is a wrong value
+        raise ValueError(str(error)) from error
 
 
 def _recipe(table: dict[str, Any], name: str) -> Recipe:
@@ -147,19 +158,42 @@ def _recipe(table: dict[str, Any], name: str) -> Recipe:
         for key, cls in (("noise", LatentNoise), ("linearity", Linearity)):
             if key in training:
                 training[key] = _section(f"training.{key}", cls, training[key])
+    data = _table("data", table.get("data", {}))
+    if "folder" in data:
+        _text("data.folder", data["folder"])
     return Recipe(
         kind=kind,
-        name=str(table.get("name", name)),
-        about=str(table.get("about", "")),
+        name=table.get("name", name),
+        about=table.get("about", ""),
         network=_section("network", CodecConfig if codecs else FlowConfig, table.get("network", {})),
         training=_section("training", CodecTraining if codecs else FlowTraining, training),
         loop=_section("loop", LoopConfig, table.get("loop", {})),
-        data=_table("data", table.get("data", {})),
-        licence=str(table.get("licence", "unknown")),
-        limits=tuple(str(limit) for limit in table.get("limits", ())),
-        melodies=_checks.count("melodies", table.get("melodies", 0), minimum=0),
-        codec=None if table.get("codec") is None else str(table["codec"]),
+        data=data,
+        licence=table.get("licence", "unknown"),
+        limits=table.get("limits", ()),
+        melodies=table.get("melodies", 0),
+        codec=table.get("codec"),
     )
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'{name}: expected text, such as "{value}", got {value!r}.')
+    return value
+
+
+def _sentences(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: expected a list of sentences, got {value!r}. Put it in square brackets.")
+    return tuple(_text(name, one) for one in value)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name by which files would land elsewhere than in the folder of the training."""
+    if not name.strip(" .") or not name.isprintable() or any(sign in name for sign in "/\\:"):
+        raise ValueError(
+            f"name: expected a plain file name without a folder, such as my-codec, got {name!r}. Say where with --out."
+        )
 
 
 def _section(name: str, cls: type, table: object) -> Any:
@@ -168,20 +202,29 @@ def _section(name: str, cls: type, table: object) -> Any:
     known = {one.name: str(one.type) for one in fields(cls) if one.init}
     _known_keys(name, table, set(known))
     for key, value in table.items():
-        if known[key].startswith("tuple") and not isinstance(value, (list, tuple)):
-            raise TypeError(f"{name}.{key}: expected a list, such as [{value}], got {value!r}.")
+        _check_shape(f"{name}.{key}", known[key], value)
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
         return cls(**given)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         joint = "." if str(error).partition(":")[0] in known else ": "
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name}{joint}{error}") from error
+        raise ValueError(f"{name}{joint}{error}") from error
+
+
+def _check_shape(name: str, annotation: str, value: object) -> None:
+    """Say that a list, or a table, was expected; of the rest the record itself knows better what it takes."""
+    if annotation.startswith("dict"):
+        _table(name, value)
+    elif annotation.startswith("str | Sequence"):
+        if not isinstance(value, (str, list, tuple)):
+            raise ValueError(f"{name}: expected text or a list of texts, got {value!r}.")
+    elif annotation.startswith("tuple") and not isinstance(value, (list, tuple)):
+        raise ValueError(f"{name}: expected a list, such as [{value}], got {value!r}.")
 
 
 def _table(name: str, table: object) -> dict[str, Any]:
     if not isinstance(table, Mapping):
-        raise TypeError(f"{name}: expected a table of settings, got {table!r}.")
+        raise ValueError(f"{name}: expected a table of settings, got {table!r}.")
     return dict(table)
 
 
@@ -191,58 +234,3 @@ def _known_keys(name: str, table: Mapping[str, Any], known: set[str]) -> None:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Expected some of {_checks.listed(sorted(known), 30)}."
             raise ValueError(f"{name}: {key!r} is no setting here. {hint}")
-
-
-def _change(table: dict[str, Any], change: str) -> None:
-    """Apply ``section.key=value``; what is no TOML value is taken as text."""
-    key, equals, text = change.partition("=")
-    *sections, last = key.strip().split(".")
-    if not equals or not last:
-        raise ValueError(f"--set: expected section.key=value, such as loop.steps=2000, got {change!r}.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise ValueError(f"--set: {section!r} in {change!r} is a value, not a section.")
-    table[last] = value
-
-
-def _presets() -> Any:
-    return resources.files("eegic.recipes").joinpath("presets")
-
-
-def _names() -> list[str]:
-    return sorted(file.name.removesuffix(".toml") for file in _presets().iterdir() if file.name.endswith(".toml"))
-
-
-def _preset(name: str) -> dict[str, Any]:
-    return _parsed(name, _presets().joinpath(f"{name}.toml").read_bytes())
-
-
-def _parsed(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: cannot be read as TOML ({error}). Mend the file.") from error
-
-
-def _based(table: dict[str, Any], name: str, depth: int = 0) -> dict[str, Any]:
-    """A table with what it leaves open from the recipe that it is based on."""
-    table = dict(table)
-    base = table.pop("base", None)
-    if base is None:
-        return table
-    if depth == _MOST_BASES or base not in _names():
-        raise ValueError(f"{name}: base = {base!r} is no recipe that comes with eegic, or leads back to itself.")
-    return _merged(_based(_preset(base), base, depth + 1), table)
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged

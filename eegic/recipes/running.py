@@ -23,7 +23,7 @@ from eegic.recipes.recipe import Recipe
 from eegic.surprisal import FlowConfig, SurprisalModel
 from eegic.surprisal.networks import ARFlow
 from eegic.surprisal.training import FlowObjective, FlowTraining, train_surprisal
-from eegic.training import generator
+from eegic.training import first_process, generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +81,12 @@ def follow(
             codec, corpus, out, config=recipe.network, training=recipe.training, loop=recipe.loop, name=recipe.name,
             codec_name=_found_from(codec_of(recipe), folder), **how,
         )  # fmt: skip
-        if recipe.melodies and isinstance(corpus, MelodyCorpus):
+        if recipe.melodies and isinstance(corpus, MelodyCorpus) and first_process():
             pieces = (corpus.piece("test", i, duration=_MELODY_SECONDS) for i in range(recipe.melodies))
             tables[NOTES_TITLE] = assess(model, codec, pieces, LEVELS, progress=progress)
-    if (folder / "history.csv").is_file():  # of several processes the first alone writes
-        text = card(recipe, model, History.read(folder / "history.csv"), sha256=_digest(recipe, folder), tables=tables)
+    if first_process():
+        history, sha256 = History.read(folder / "history.csv"), _digest(recipe, folder)
+        text = card(recipe, model, history, sha256=sha256, tables=tables, corpus=corpus)
         with _files.replacing(folder / f"{recipe.name}.md") as draft:
             draft.write_text(text, encoding="utf-8")
     return model
@@ -208,7 +209,8 @@ def _objective(recipe: Recipe, batch: int) -> tuple[CodecObjective | FlowObjecti
     assert isinstance(recipe.network, FlowConfig) and isinstance(training, FlowTraining)
     draws = generator(recipe.loop.seed, "trial")
     latents = torch.randn((batch, training.window, recipe.network.data), generator=draws).numpy()
-    objective = FlowObjective(ARFlow(recipe.network), training, {"train": latents}, recipe.loop.seed)
+    objective = FlowObjective(ARFlow(recipe.network), training, lambda part: latents, recipe.loop.seed)
+    objective.prepare()
     return objective, batch * training.window, "latents"
 
 

@@ -247,11 +247,13 @@ def encode_sound(audio: Sound, codec: Codec, *, chunk: Literal["reference", "ove
         raise ValueError(
             f"{audio.name}: silent throughout, so there is nothing to be surprised by. Check the recording."
         )
-    hop, overhang = codec.config.samples_per_latent, codec.config.overhang
+    hop = codec.config.samples_per_latent
+    if codec.config.causal:
+        start -= start % hop  # latents lie where they would without the silence
     if codec.config.n_latents(stop - start) < 2:
         raise ValueError(
             f"{audio.name}: {(stop - start) / mono.sfreq:.3g} s of sound are too short. Expected at least "
-            f"{(2 * hop + overhang) / mono.sfreq:.3g} s, which make two latents: the first has no past."
+            f"{codec.config.n_samples(2) / mono.sfreq:.3g} s, which make two latents: the first has no past."
         )
     latents = codec.encode(Audio(mono.samples[start:stop], mono.sfreq, audio.name), chunk=chunk)
     key = hashlib.sha256(mono.samples.tobytes()).hexdigest()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from eegic import _checks, _files
+from eegic import _checks, _files, weights
 from eegic.audio import Audio
 from eegic.codec import Codec
 from eegic.corpus import Corpus
@@ -39,7 +40,7 @@ def cached_latents(
         What is encoded.
     folder : str or Path
         Where latents are kept. Each file carries a digest of all that they depend on: what another codec or corpus
-        left there is made again.
+        left there is made again, and so, with a warning, is a file that is damaged.
     part : {"train", "validation"}
         Of the corpus.
     stretches : int
@@ -53,7 +54,7 @@ def cached_latents(
     -------
     ndarray of float32, shape (stretches, frames, dim)
     """
-    n_samples = codec.config.samples_per_latent * _checks.count("frames", frames) + codec.config.overhang
+    n_samples = codec.config.n_samples(_checks.count("frames", frames))
     key = _key(codec, corpus, frames)
     starts = range(0, _checks.count("stretches", stretches), SHARD)
     shards = []
@@ -83,16 +84,18 @@ def _kept(path: Path, key: str) -> np.ndarray | None:
     """What is in a file, if it is there and holds what is wanted."""
     if not path.is_file():
         return None
-    stored = _files.read_npz(path, _SCHEMA, ("key", "latents"))
+    try:
+        stored = _files.read_npz(path, _SCHEMA, ("key", "latents"))
+    except ValueError as error:
+        warnings.warn(f"{path}: made again, for what lies there is of no use. {error}", stacklevel=3)
+        return None
     return stored["latents"] if str(stored["key"]) == key else None
 
 
 def _key(codec: Codec, corpus: Corpus, frames: int) -> str:
     """Digest of all that latents depend on; the codec enters with its weights, wherever they come from."""
-    weights = hashlib.sha256()
-    for name, tensor in sorted(codec.networks.encoder.state_dict().items()):
-        weights.update(name.encode() + tensor.cpu().numpy().tobytes())
+    encoder = weights.digest(codec.networks.encoder.state_dict())
     about: dict[str, Any] = {
-        "codec": codec.config.settings(), "weights": weights.hexdigest(), "corpus": corpus.settings(), "frames": frames
+        "codec": codec.config.settings(), "weights": encoder, "corpus": corpus.settings(), "frames": frames
     }  # fmt: skip
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -217,7 +217,7 @@ class VelocityHead(nn.Module):
 
     def time_terms(self, t: Tensor) -> TimeTerms:
         """Scales and shifts (..., width) of times (...); rows that share a time share the work."""
-        if t.numel() > _FEW_TIMES:
+        if t.numel() > _FEW_TIMES and not torch.is_grad_enabled():  # in training no two are alike
             distinct, place = torch.unique(t, return_inverse=True)
             if len(distinct) <= _FEW_TIMES:
                 return TimeTerms(*(term[..., place, :] for term in self.time_terms(distinct)))

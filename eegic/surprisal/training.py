@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eegic import _checks
+from eegic import _checks, weights
 from eegic.codec import Codec
 from eegic.corpus import Corpus
 from eegic.history import History
 from eegic.surprisal.latents import cached_latents
 from eegic.surprisal.model import SurprisalModel
 from eegic.surprisal.networks import ARFlow, FlowConfig
-from eegic.training import LoopConfig, Objective, generator, train
+from eegic.training import LoopConfig, Objective, first_process, generator, train
+from eegic.training.objective import PARTS
 
 CONTEXTS = ("clean", "scaled", "noised")
 TIMES = ("uniform", "logit-normal")
@@ -99,12 +100,19 @@ class FlowTraining:
 
 
 class FlowObjective(Objective):
-    """A surprisal model that learns from latents (n_stretches, n_frames, data) of each part."""
+    """A surprisal model that learns from latents (n_stretches, n_frames, data), which `latents` gives for each part."""
 
-    def __init__(self, networks: ARFlow, training: FlowTraining, latents: dict[str, np.ndarray], seed: int) -> None:
+    def __init__(
+        self, networks: ARFlow, training: FlowTraining, latents: Callable[[str], np.ndarray], seed: int
+    ) -> None:
         super().__init__()
         self.networks, self.training_settings, self.seed = networks, training, seed
-        self.latents = {part: torch.from_numpy(array) for part, array in latents.items()}
+        self._source = latents
+        self.latents: dict[str, Tensor] = {}
+
+    def prepare(self) -> None:
+        """Get the latents."""
+        self.latents = {part: torch.from_numpy(self._source(part)) for part in PARTS}
 
     def network(self) -> nn.Module:
         """Backbone and head."""
@@ -194,20 +202,25 @@ def train_surprisal(
     config = config or FlowConfig(data=codec.dim, width=128, depth=2, heads=2, blocks=4, max_seq_length=training.window)
     if config.data != codec.dim:
         raise ValueError(f"config: expected data={codec.dim}, the dimensions of {codec.name}, got {config.data}.")
-    latents = {
-        part: cached_latents(
-            codec, corpus, Path(out) / "latents", part=part, stretches=n, frames=training.frames, progress=progress
+    if config.max_seq_length > training.window:
+        raise ValueError(
+            f"config: expected max_seq_length up to window={training.window}, got {config.max_seq_length}: further back "
+            "the model would look, but never has in training. Lower max_seq_length, or take a longer window."
         )
-        for part, n in (("train", training.stretches), ("validation", training.validation))
-    }
+
+    def latents(part: str) -> np.ndarray:
+        n = training.stretches if part == "train" else training.validation
+        where = Path(out) / "latents"
+        return cached_latents(codec, corpus, where, part=part, stretches=n, frames=training.frames, progress=progress)
+
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(loop.seed)
+        torch.default_generator.manual_seed(loop.seed)
         networks = ARFlow(config)
     record = {
         "flow": asdict(config),
         "training": asdict(training),
         "corpus": corpus.settings(),
-        "codec": {"name": codec.name, "sha256": codec.sha256},
+        "codec": {"name": codec.name, "encoder": weights.digest(codec.networks.encoder.state_dict())},
     }
     train(
         FlowObjective(networks, training, latents, loop.seed), loop, Path(out), device=device, settings=record,
@@ -216,5 +229,6 @@ def train_surprisal(
     found_as = codec.name if codec_name is None else codec_name
     where = next(networks.parameters()).device
     trained = SurprisalModel(networks, where, name, licence=licence, codec=found_as)
-    trained.save(Path(out) / f"{name}.safetensors")
+    if first_process():
+        trained.save(Path(out) / f"{name}.safetensors")
     return trained

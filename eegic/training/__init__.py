@@ -13,7 +13,7 @@
 `divergence`
     `Diverged`: what is said and kept when a loss is no longer finite.
 `distributed`
-    Several processes, one per GPU, started by torchrun.
+    Several processes, one per GPU, started by torchrun; `first_process` says which of them writes.
 `stopping`
     Ctrl-C and SIGTERM, obeyed between two steps.
 `draws`
@@ -21,9 +21,10 @@
 """
 
 from eegic.training.config import LoopConfig
+from eegic.training.distributed import first_process
 from eegic.training.divergence import Diverged
 from eegic.training.draws import generator
 from eegic.training.loop import train
 from eegic.training.objective import Objective
 
-__all__ = ["Diverged", "LoopConfig", "Objective", "generator", "train"]
+__all__ = ["Diverged", "LoopConfig", "Objective", "first_process", "generator", "train"]

@@ -9,10 +9,12 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -112,8 +114,9 @@ class Checkpoints:
         self.sound = [*(earlier for earlier in self.sound if earlier != step), step][-_KEPT:]
         self._remove_others()
 
-    def prepare(self, n_bytes: int) -> None:
-        """Make the folder, sweep what a kill left half written, and find out now whether there is room for a run."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other trainings out of it meanwhile; sweep what a kill left half written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
@@ -121,8 +124,18 @@ class Checkpoints:
             raise type(error)(
                 f"{self.out}: cannot be written to ({error.strerror}). Name another folder with out."
             ) from error
-        for draft in (*self.folder.glob(".step-*"), *self.out.glob(".history-*")):
-            draft.unlink(missing_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                for draft in (*self.folder.glob(".step-*"), *self.out.glob(".history-*")):
+                    draft.unlink(missing_ok=True)
+                yield
+        except Timeout as error:
+            raise FileExistsError(
+                f"{self.out}: another training is at work there. Wait until it ends, or name another folder with out."
+            ) from error
+
+    def check_room(self, n_bytes: int) -> None:
+        """Find out before the first step whether there is room for checkpoints of so many bytes."""
         needed = (_KEPT + 1) * n_bytes - sum(path.stat().st_size for path in self.folder.iterdir())
         free = shutil.disk_usage(self.folder).free
         if free < needed:

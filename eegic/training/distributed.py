@@ -73,10 +73,17 @@ def ranks(device: str | torch.device) -> Iterator[Ranks]:
         resolved = _devices.resolve(f"cuda:{os.environ['LOCAL_RANK']}")
     if not distributed.is_initialized():
         cuda = resolved.type == "cuda"
+        if cuda:
+            torch.cuda.set_device(resolved)
         distributed.init_process_group("nccl" if cuda else "gloo", timeout=_WAIT, device_id=resolved if cuda else None)
     yield Ranks(distributed.get_rank(), distributed.get_world_size(), resolved)
     atexit.unregister(_close)
     atexit.register(_close)
+
+
+def first_process() -> bool:
+    """Whether this process is the one that writes: the first of torchrun's, or the only one."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def _close() -> None:

@@ -85,14 +85,18 @@ def train(
         _check_precision(config, mine.device)
         run = {"config": config.decisive(), "settings": dict(settings), "processes": mine.size}
         checkpoints = Checkpoints(Path(out), run)
-        found = _find(checkpoints, resume)
-        loop = _Loop(Learner(objective, config, mine), checkpoints, Recorder(), stop, after_validation)
-        if found is not None:
-            loop.restore(found)
-        if loop.first:
-            checkpoints.prepare(loop.learner.n_bytes())
-        mine.wait()  # until all have looked, and the folder is there
-        loop.run(progress)
+        with checkpoints.held() if mine.rank == 0 else nullcontext():
+            found = _find(checkpoints, resume)
+            loop = _Loop(Learner(objective, config, mine), checkpoints, Recorder(), stop, after_validation)
+            if found is not None:
+                loop.restore(found)
+            if loop.first:
+                checkpoints.check_room(loop.learner.n_bytes())
+                objective.prepare()
+            mine.wait()  # until all have looked, and what the first one prepared is there
+            if not loop.first:
+                objective.prepare()
+            loop.run(progress)
         loop.learner.finish()
     return loop.recorder.history
 

@@ -68,6 +68,13 @@ class Objective(nn.Module, ABC):
             Share of the training that is done: from 0 to below 1, and 1 in validation.
         """
 
+    def prepare(self) -> None:
+        """Make what batches need, once, when the folder of the run is this one's own.
+
+        Of several processes the first one does it while the others wait, and then they: what it keeps in files is there
+        for them.
+        """
+
     def metrics(self) -> dict[str, float]:
         """Return further numbers to note at each validation, of the weights that the network has now."""
         return {}

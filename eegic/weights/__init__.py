@@ -8,7 +8,7 @@
     The two models that come with eegic, with their cards.
 """
 
-from eegic.weights.files import KINDS, Stored, check_state, kind_of, read, write
+from eegic.weights.files import KINDS, Stored, check_state, digest, kind_of, read, write
 from eegic.weights.manifest import Entry, entries
 
-__all__ = ["KINDS", "Entry", "Stored", "check_state", "entries", "kind_of", "read", "write"]
+__all__ = ["KINDS", "Entry", "Stored", "check_state", "digest", "entries", "kind_of", "read", "write"]

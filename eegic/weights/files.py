@@ -159,6 +159,14 @@ def write(
         beside.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
+def digest(state: Mapping[str, torch.Tensor]) -> str:
+    """Sha256 of names and values of weights in memory: tells apart also what was never saved."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        found.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return found.hexdigest()
+
+
 def check_state(name: str, state: Mapping[str, torch.Tensor], shapes: Mapping[str, Sequence[int]]) -> None:
     """Refuse weights that are not those of a network, by name: none missing, none left over, each of its shape."""
     missing, strange = sorted(set(shapes) - set(state)), sorted(set(state) - set(shapes))

@@ -14,6 +14,7 @@ from line import KILLED, Line, Slow, config, weights_of
 from safetensors.torch import load_file
 
 from eegic import _files, training
+from eegic.training.checkpoint import Checkpoints
 
 SETTINGS = {"model": {"width": 64, "levels": (1, 2)}, "data": "abc"}
 
@@ -41,7 +42,7 @@ def cut(out, at=25, **changes):
 
 
 def files(out):
-    return sorted(path.name for path in (out / "checkpoints").iterdir())
+    return sorted(path.name for path in (out / "checkpoints").iterdir() if path.name != ".lock")
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +177,14 @@ class TestAnotherRun:
         cut(tmp_path)
         with pytest.raises(FileExistsError, match="with a checkpoint of step 20. Pass resume=True to go on"):
             run(tmp_path, Line())
+
+    def test_at_the_same_time_is_kept_out(self, tmp_path):
+        with Checkpoints(tmp_path, {}).held():
+            for resume in (False, True):
+                with pytest.raises(FileExistsError, match="another training is at work there. Wait until it ends"):
+                    run(tmp_path, Line(), resume=resume)
+        assert not files(tmp_path)
+        run(tmp_path, Line(), steps=2)
 
     @pytest.mark.parametrize(
         ("changes", "message"),
