@@ -57,10 +57,9 @@ def quality(sounds: Sequence[ei.Audio], came: Sequence[np.ndarray]) -> tuple[flo
 
 def disagreement(codec: Codec, sounds: Sequence[ei.Audio]) -> float:
     """How far outputs at neighbouring noises differ, relative to the sound: mean over the schedule."""
-    found = []
+    config, found = codec.config, []
     with torch.inference_mode():
         for sound in sounds:
-            config = codec.config
             whole = (len(sound.samples) - config.overhang) // config.samples_per_latent * config.samples_per_latent
             samples = torch.from_numpy(sound.samples[: whole + config.overhang, 0].astype(np.float32))
             clean = spectrum.analyse(samples, config)[None]

@@ -116,6 +116,11 @@ class TestCodec:
         assert disagreement(codec) < 0.75 * disagreement(untrained)
 
 
+def starting_at(series, times):
+    """Values of the latents that start at `times`."""
+    return series.values[np.abs(series.times[:, None] - times).argmin(axis=0), 0]
+
+
 class TestModel:
     def test_information_content_goes_with_the_truth(self, model, codec, pieces):
         """And more than that of an untrained model, or the loudness of onsets; beyond both and the notes' duration."""
@@ -124,6 +129,17 @@ class TestModel:
         assert best["rho"] > 0.45 and best["partial_low"] > 0.3
         assert best["rho"] > 0.15 + max(table.loc["untrained", "rho"], table.loc["flux", "rho"])
         assert best["partial"] > 0.2 + max(table.loc["untrained", "partial"], table.loc["flux", "partial"])
+
+    def test_what_goes_on_costs_less_than_what_begins(self, model, codec):
+        """The latent in which a note begins, and the next one, in which the same sound is repeated."""
+        corpus = datasets.MelodyCorpus(rhythms=["isochronous"])
+        ratios = []
+        for i in range(4):
+            melody, sound = corpus.piece("check", i, duration=12.0)
+            series = information_content(sound, model, 0.5, codec=codec, progress=False)
+            begins = starting_at(series, melody.onsets[3:-1])
+            ratios.append(begins > starting_at(series, melody.onsets[3:-1] + 1 / codec.frame_rate))
+        assert np.concatenate(ratios).mean() > 0.9
 
     def test_the_default_is_mini(self, pieces):
         _, sound = pieces[0]

@@ -24,6 +24,8 @@ from eegic.surprisal import FlowConfig, SurprisalModel
 from eegic.surprisal.networks import ARFlow
 from eegic.surprisal.training import FlowObjective, FlowTraining, train_surprisal
 from eegic.training import first_process, generator
+from eegic.training.distributed import Ranks
+from eegic.training.learner import Learner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,6 +158,9 @@ class Trial:
 def attempt(recipe: Recipe, *, device: str = "auto", batch: int = _TINY) -> Trial:
     """Take two steps of a recipe with a tiny batch, and measure the second: does it fit, how long will it take?
 
+    They are steps of the training itself, average of the weights included, but for `LoopConfig.compile`, and for the
+    precision on a CPU, which is float32.
+
     Parameters
     ----------
     recipe : Recipe
@@ -171,23 +176,20 @@ def attempt(recipe: Recipe, *, device: str = "auto", batch: int = _TINY) -> Tria
     """
     where = _devices.resolve(device)
     objective, amount, unit = _objective(recipe, batch)
-    objective.to(where).train()
-    learning = [parameter for parameter in objective.network().parameters() if parameter.requires_grad]
-    optimiser = torch.optim.RAdam(learning, lr=recipe.loop.learning_rate)
-    given = {name: tensor.to(where) for name, tensor in objective.batch("train", 0).items()}
+    precision = recipe.loop.precision if where.type == "cuda" else "float32"
+    learner = Learner(objective, replace(recipe.loop, precision=precision, compile=False), Ranks(0, 1, where))
+    given = objective.batch("train", 0)
     for step in range(2):
         _finish(where)
         start = time.perf_counter()
-        optimiser.zero_grad()
-        loss = objective(given, generator(recipe.loop.seed, "step", step), 0.0)
-        loss.backward()
-        optimiser.step()
+        loss, _ = learner.gradient(given, step)
+        learner.update(step)
         _finish(where)
         took = time.perf_counter() - start
     return Trial(
-        parameters=sum(parameter.numel() for parameter in learning),
+        parameters=sum(parameter.numel() for parameter in learner.parameters),
         shapes={name: tuple(tensor.shape) for name, tensor in given.items()},
-        loss=float(loss.detach()),
+        loss=loss,
         seconds=took,
         memory=torch.cuda.max_memory_allocated(where) if where.type == "cuda" else _resident(),
         device=str(where),

@@ -204,8 +204,8 @@ def train_surprisal(
         raise ValueError(f"config: expected data={codec.dim}, the dimensions of {codec.name}, got {config.data}.")
     if config.max_seq_length > training.window:
         raise ValueError(
-            f"config: expected max_seq_length up to window={training.window}, got {config.max_seq_length}: further back "
-            "the model would look, but never has in training. Lower max_seq_length, or take a longer window."
+            f"config: expected max_seq_length up to window={training.window}, got {config.max_seq_length}: further "
+            "back the model would look, but never has in training. Lower max_seq_length, or take a longer window."
         )
 
     def latents(part: str) -> np.ndarray:
