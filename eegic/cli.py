@@ -221,24 +221,29 @@ def train(
     try:
         model = recipes.follow(recipe, folder, device=device, resume=resume, after_validation=_Curves(folder))
     except KeyboardInterrupt as stopped:
-        typer.echo(f"eegic: {stopped or 'stopped'}. --resume goes on.", err=True)
+        typer.echo(f"eegic: {_in_a_shell(stopped) or 'stopped; --resume goes on.'}", err=True)
         raise typer.Exit(130) from None
-    except Diverged as error:
-        typer.echo(f"eegic: {error}", err=True)
-        raise typer.Exit(1) from None
+    except (Diverged, OSError, ValueError) as error:
+        typer.echo(f"eegic: {_in_a_shell(error)}", err=True)
+        raise typer.Exit(1 if isinstance(error, Diverged) else 2) from None
     typer.echo(f"{model}\n-> {folder / recipe.name}.safetensors")
+
+
+def _in_a_shell(error: BaseException) -> str:
+    """What an error says, in words of the command line."""
+    return str(error).replace("resume=True", "--resume").replace("folder with out.", "folder with --out.")
 
 
 def _recipe_named(kind: str | None, config: Path | None, preset: str | None) -> Path | str:
     if (preset is None) == (config is None):
+        got = "both" if preset else "neither" if kind is None else f"{kind!r} alone"
         raise ValueError(
             "eegic train: expected KIND CONFIG, such as `eegic train codec my.toml`, or --preset NAME. `eegic train "
-            f"--presets` lists the names{'' if kind is None else f'; got {kind!r} alone'}."
+            f"--presets` lists the names; got {got}."
         )
     if preset is not None:
         return preset
-    assert config is not None
-    return config
+    return str(config)
 
 
 class _Curves:

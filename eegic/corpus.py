@@ -47,7 +47,7 @@ class SoundFolder:
         Where the recordings lie.
     held_out : float
         Share of the recordings that are for validation. Which ones follows from their names, not from their number:
-        a recording stays where it is when others come.
+        a recording stays where it is when others come. At least one is for validation, and one for training.
     floor : float
         Stretches whose root mean square is below it are passed over; 0 takes all. Full scale is 1. Where 50 in a row
         are below, the loudest of them is taken, and a warning says so the first time; where 1000 are digital silence,
@@ -103,32 +103,33 @@ class SoundFolder:
         """Path, samples and rate of each recording, by part."""
         from soundfile import available_formats
 
-        folder = Path(self.folder)
+        folder = Path(self.folder).expanduser()
         if not folder.is_dir():
             raise NotADirectoryError(f"{folder}: expected a folder of recordings, got no folder. Check the path.")
         kinds = {f".{kind.lower()}" for kind in available_formats()} | {".aif", ".mp3", ".opus"}
-        found: dict[str, list[tuple[Path, int, float]]] = {part: [] for part in PARTS}
-        broken = []
+        drawn, broken = [], []
         for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in kinds and path.is_file()):
             try:
                 frames, rate = _measured(path)
             except ValueError as error:
                 broken.append(f"{path.relative_to(folder)} ({error})")
                 continue
-            drawn = int.from_bytes(hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest()[:8], "big")
-            found[PARTS[drawn < self.held_out * 2**64]].append((path, frames, rate))
+            name = path.relative_to(folder).as_posix()
+            number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+            drawn.append((number / 2**64, (path, frames, rate)))
         if broken:
             n_broken = f"{len(broken)} file{'s' * (len(broken) > 1)}"
             message = f"{folder}: left out {n_broken}: {_checks.listed(broken, 4)}. Copy again, or take out."
             warnings.warn(message, stacklevel=4)
-        for part, recordings in found.items():
-            if not recordings:
-                total = sum(map(len, found.values()))
-                raise ValueError(
-                    f"{folder}: no recording for {part}; {total} could be opened in all, and held_out is "
-                    f"{self.held_out:g}. Give more recordings, or another share."
-                )
-        return {part: tuple(files) for part, files in found.items()}
+        if len(drawn) < 2:
+            raise ValueError(
+                f"{folder}: expected at least two recordings, one of them for validation; {len(drawn)} could be "
+                "opened. Give more recordings."
+            )
+        drawn.sort()
+        n_held_out = min(max(sum(number < self.held_out for number, _ in drawn), 1), len(drawn) - 1)
+        parts = {"train": drawn[n_held_out:], "validation": drawn[:n_held_out]}
+        return {part: tuple(sorted(one for _, one in files)) for part, files in parts.items()}
 
     def stretch(self, part: str, index: int, n_samples: int, sfreq: float) -> np.ndarray:
         """Return a stretch of a recording that is chosen with a chance proportional to its length.
@@ -248,7 +249,7 @@ class SoundFolder:
         # disable=None: silent unless a terminal is watching
         shown = tqdm(files, desc="Comparing recordings", unit="file", leave=False, delay=2, disable=None)
         listing = [
-            f"{part} {path.relative_to(self.folder).as_posix()} {frames} {rate} {_ends(path)}"
+            f"{part} {path.relative_to(Path(self.folder).expanduser()).as_posix()} {frames} {rate} {_ends(path)}"
             for part, path, frames, rate in shown
         ]
         return hashlib.sha256("\n".join(listing).encode()).hexdigest()

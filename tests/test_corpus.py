@@ -436,14 +436,24 @@ class TestFaults:
                 SoundFolder(tmp_path / name)
 
     def test_a_folder_without_recordings(self, tmp_path):
-        with pytest.raises(ValueError, match="no recording for train; 0 could be opened in all, and held_out is 0.1"):
+        with pytest.raises(ValueError, match="expected at least two recordings, .*; 0 could be opened. Give more"):
             SoundFolder(tmp_path)
 
-    def test_nothing_for_validation(self, folder):
-        with pytest.raises(
-            ValueError, match="no recording for validation; 12 could .* 1e-06. Give more .*, or another"
-        ):
-            SoundFolder(folder, held_out=1e-6)
+    @pytest.mark.parametrize(("held_out", "alone"), [(1e-6, "validation"), (1 - 1e-6, "train")])
+    def test_each_part_has_a_recording_whatever_the_share(self, folder, held_out, alone):
+        """Of those that the share would leave out, the one whose name comes nearest."""
+        parts = parts_of(SoundFolder(folder, held_out=held_out))
+        assert len(parts[alone]) == 1 and sum(map(len, parts.values())) == 12
+        shares = [parts_of(SoundFolder(folder, held_out=share))["validation"] for share in (0.2, 0.4, 0.6, 0.8)]
+        assert all(one <= other for one, other in pairwise(shares))
+        if alone == "validation":
+            assert parts[alone] <= shares[-1]
+
+    def test_home_is_found(self, folder, monkeypatch):
+        monkeypatch.setenv("HOME", str(folder.parent))
+        monkeypatch.setenv("USERPROFILE", str(folder.parent))
+        assert parts_of(SoundFolder(f"~/{folder.name}")) == parts_of(SoundFolder(folder))
+        assert SoundFolder(f"~/{folder.name}").settings() == SoundFolder(folder).settings()
 
     def test_all_too_short(self, folder):
         with pytest.raises(ValueError, match="no recording for validation lasts 10 s. Give longer recordings"):

@@ -149,6 +149,8 @@ class TestLearning:
         np.testing.assert_array_equal(loaded.information_content(z), model.information_content(z))
         _, sound = FLUTE.piece("test", 0, duration=2)
         assert information_content(sound, loaded, device="cpu", progress=False).names == ("ic 0.3",)
+        with pytest.raises(ValueError, match="codec: the weights of untrained are not those whose latents tune has"):
+            information_content(sound, loaded, codec=Codec.untrained(SMALL, rng=2), device="cpu")
         again = train_surprisal(codec, FLUTE, tmp_path / "again", **how)
         for name, tensor in model.networks.state_dict().items():
             assert torch.equal(tensor, again.networks.state_dict()[name]), name

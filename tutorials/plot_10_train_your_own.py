@@ -22,7 +22,8 @@ to show the way; the same lines, with another recipe, train the published sizes 
 #     eegic train --preset small-both --set data.corpus=folder --set data.folder=~/music --out mine
 #
 # A training can be killed at any moment; ``--resume`` goes on from its last checkpoint, and the weights in the end are
-# those of an unbroken run. ``--trial`` takes one step of a recipe, and tells how much memory and time it needs.
+# those of an unbroken run. ``--trial`` takes one step with a batch of two, and tells how much memory and time that
+# needs.
 
 import tempfile
 from pathlib import Path

@@ -104,7 +104,7 @@ def codec_of(recipe: Recipe) -> str:
         raise ValueError(
             'codec: expected codec = "NAME or PATH" in a recipe for a surprisal model. Pass --set codec=PATH.'
         )
-    return recipe.codec
+    return os.path.expanduser(recipe.codec)
 
 
 def _found_from(codec: str, out: str | os.PathLike[str]) -> str:

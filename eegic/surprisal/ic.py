@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eegic import _checks, _devices
+from eegic import _checks, _devices, weights
 from eegic.audio import Audio, read_audio, sounding
 from eegic.codec import CHUNKS, Codec, load_codec
 from eegic.series import FeatureSeries
@@ -129,8 +129,12 @@ def information_content(
 
     Notes
     -----
-    *Not causal.* The encoder hears about 1.2 s of the future, and its normalisations all of the chunk; "given what came
-    before" is meant among latents. Use negative lags as a control.
+    *Not causal.* A published encoder hears about 1.2 s of the future, and its normalisations all of the chunk; "given
+    what came before" is meant among latents. Use negative lags as a control. The codec of ``mini`` is causal, but for
+    the normalisations.
+
+    *Densities*, not probabilities: where a latent is well foreseen its density exceeds 1, and its information content
+    is negative. Differences within one level count.
 
     *Levels* live on different scales, and at 0 the density may be singular (layer-norm latents): standardise per level,
     and prefer levels above 0. ``expectation`` shrinks latents and context; unless the model was trained with such
@@ -302,6 +306,11 @@ def _models(
         codec = load_codec(codec, device=device)
     elif codec.device != _devices.resolve(device):
         codec = codec.to(device)  # builds its networks anew, which takes longer than a short sound
+    if model.encoder not in ("", weights.digest(codec.networks.encoder.state_dict())):
+        raise ValueError(
+            f"codec: the weights of {codec.name} are not those whose latents {model.name} has learned. Pass the codec "
+            "that it was trained with, or train the model anew."
+        )
     if codec.dim != model.config.data:
         raise ValueError(
             f"codec: {codec.name} makes latents of {codec.dim} dimensions, but {model.name} knows those of "

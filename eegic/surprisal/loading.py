@@ -17,7 +17,7 @@ from eegic.surprisal.model import SurprisalModel
 _KNOWN_SIZES = ("dim", "depth", "heads")
 _HPARAMS = ("causal_transformer_hparams", "transformer_wrapper_hparams")
 _KWARGS = {*_HPARAMS, "n_cls", "noise_context", "generator"}
-_SETTINGS = {"max_seq_length", "model_type", "model_kwargs", "codec"}
+_SETTINGS = {"max_seq_length", "model_type", "model_kwargs", "codec", "encoder"}
 _HARMLESS = {  # settings of a public checkpoint that do not change what the networks compute
     "dim",
     "depth",
@@ -76,7 +76,8 @@ def load_surprisal(
     network.load_state_dict(own, assign=True)
     network.requires_grad_(False).eval()
     codec = _codec(stored.name, stored.settings.get("codec"), Path(name_or_path).parent)
-    model = SurprisalModel(network, torch.device("cpu"), stored.name, stored.sha256, stored.licence, codec)
+    encoder = str(stored.settings.get("encoder", ""))
+    model = SurprisalModel(network, torch.device("cpu"), stored.name, stored.sha256, stored.licence, codec, encoder)
     return model.to(device)
 
 

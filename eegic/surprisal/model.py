@@ -62,6 +62,8 @@ class SurprisalModel:
         What their makers allow.
     codec : str, optional
         Name or path of the codec whose latents the model knows.
+    encoder : str
+        Digest of the weights of its encoder (`eegic.weights.digest`); empty if it is not known.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class SurprisalModel:
     sha256: str = ""
     licence: str = "unknown"
     codec: str | None = None
+    encoder: str = ""
 
     @property
     def config(self) -> FlowConfig:
@@ -276,7 +279,7 @@ class SurprisalModel:
         from eegic import weights
 
         state = {public_name(name): tensor for name, tensor in self.networks.state_dict().items()}
-        settings = {"max_seq_length": self.config.max_seq_length, "codec": self.codec}
+        settings = {"max_seq_length": self.config.max_seq_length, "codec": self.codec, "encoder": self.encoder}
         source = {"name": self.name, "sha256": self.sha256}
         weights.write(path, "surprisal", state, settings, licence=self.licence, source=source)
 

@@ -216,11 +216,12 @@ def train_surprisal(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(loop.seed)
         networks = ARFlow(config)
+    encoder = weights.digest(codec.networks.encoder.state_dict())
     record = {
         "flow": asdict(config),
         "training": asdict(training),
         "corpus": corpus.settings(),
-        "codec": {"name": codec.name, "encoder": weights.digest(codec.networks.encoder.state_dict())},
+        "codec": {"name": codec.name, "encoder": encoder},
     }
     train(
         FlowObjective(networks, training, latents, loop.seed), loop, Path(out), device=device, settings=record,
@@ -228,7 +229,7 @@ def train_surprisal(
     )  # fmt: skip
     found_as = codec.name if codec_name is None else codec_name
     where = next(networks.parameters()).device
-    trained = SurprisalModel(networks, where, name, licence=licence, codec=found_as)
+    trained = SurprisalModel(networks, where, name, licence=licence, codec=found_as, encoder=encoder)
     if first_process():
         trained.save(Path(out) / f"{name}.safetensors")
     return trained
