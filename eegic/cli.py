@@ -247,16 +247,22 @@ def _recipe_named(kind: str | None, config: Path | None, preset: str | None) -> 
 
 
 class _Curves:
-    """Draws the curves of a training anew after each validation; of several processes the first alone validates."""
+    """Draws the curves of a training anew after each validation; of several processes the first alone validates.
+
+    Where no terminal shows a bar, in the log of a batch job for instance, each validation is a line, too.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "curves.png"
 
-    def __call__(self, history: object) -> None:
+    def __call__(self, history: eegic.History) -> None:
         import matplotlib
 
         from eegic import _files, viz
 
+        if not sys.stderr.isatty():
+            last = history.rows[-1]
+            typer.echo(f"step {last.step}: validation {last.validation:.4g}, {last.seconds:.0f} s", err=True)
         matplotlib.use("Agg")
         from matplotlib import pyplot as plt
 

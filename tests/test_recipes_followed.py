@@ -149,8 +149,9 @@ class TestCommand:
         for name in ("my.safetensors", "my.json", "my.md", "history.csv", "curves.png"):
             assert (out / name).is_file(), name
         assert "mine" in said and "my.safetensors" in said
+        assert "step 0: validation" in complained and "step 3: validation" in complained  # no terminal, no bar
         code, _, complained = train("codec", "my.toml", "--device", "cpu")
-        assert code == 2 and "resume" in complained
+        assert code == 2 and "Pass --resume to go on" in complained
 
     @pytest.mark.parametrize(
         "arguments, message",
