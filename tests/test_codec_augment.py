@@ -116,6 +116,12 @@ class TestNoise:
         """Under automatic mixed precision encoders may give any."""
         assert LatentNoise("both").apply(latents().to(dtype), SCALE, draws()).dtype == dtype
 
+    def test_sets_in_after_its_delay(self):
+        noise, z = LatentNoise("both", share=1.0, delay=0.4), latents()
+        assert torch.equal(noise.apply(z, 1.0, draws(), 0.39), z)
+        for progress in (0.4, 1.0):
+            assert not torch.equal(noise.apply(z, 1.0, draws(), progress), z)
+
 
 class TestWhoLearns:
     """The gradient of the sum of what the decoder gets, with respect to the latents that the encoder gave."""
