@@ -172,7 +172,7 @@ def draw(tables: dict[str, pd.DataFrame], best: float, path: Path) -> None:
             panel.spines[["top", "right"]].set_visible(False)
         axes[row, 3].axhline(best, color="k", linewidth=0.8, linestyle=":", label="true surprisal")
         axes[row, 3].axhline(0, color="0.7", linewidth=0.8)
-        if axes[row, 0].has_data():
+        if axes[row, 0].get_legend_handles_labels()[0]:
             axes[row, 0].legend(title="noised latents for", frameon=False, fontsize="small")
         axes[row, 3].legend(frameon=False, fontsize="small")
     for panel in axes[1]:
