@@ -26,6 +26,7 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from matplotlib import pyplot as plt
 
 import eegic as ei
@@ -62,6 +63,17 @@ def _trained(preset: str, folder: Path, changes: Sequence[str]) -> Path:
             command += ["--set", change]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return model
+
+
+def options(about: str | None, codecs: Sequence[str]) -> tuple[argparse.Namespace, Sequence[str]]:
+    """What a study was asked on the command line, and what `--quick` changes in its recipes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("study-alignment"), help="folder for models, tables, figure")
+    parser.add_argument("--codecs", nargs="+", default=list(codecs), help="recipes to compare")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each on one core")
+    parser.add_argument("--quick", action="store_true", help="a few steps and melodies: to see that it runs")
+    asked = parser.parse_args()
+    return asked, ("loop.steps=60", "loop.warmup=10") if asked.quick else ()
 
 
 def decoded(codec: Codec, sounds: Sequence[ei.Audio], level: float) -> tuple[float, float]:
@@ -182,15 +194,7 @@ def draw(tables: dict[str, pd.DataFrame], best: float, path: Path) -> None:
 
 def main() -> None:
     """Train what is missing, evaluate, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("study-alignment"), help="folder for models, tables, figure")
-    parser.add_argument("--codecs", nargs="+", default=list(CODECS), help="recipes to compare")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each on one core")
-    parser.add_argument("--quick", action="store_true", help="a few steps and melodies: to see that it runs")
-    asked = parser.parse_args()
-    changes = ("loop.steps=60", "loop.warmup=10") if asked.quick else ()
-    from joblib import Parallel, delayed
-
+    asked, changes = options(__doc__, CODECS)
     Parallel(asked.jobs, backend="threading")(delayed(train)(name, asked.out, changes) for name in asked.codecs)
 
     corpus = datasets.MelodyCorpus()

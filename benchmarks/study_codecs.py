@@ -2,16 +2,15 @@
 
     python benchmarks/study_codecs.py [--out study-alignment] [--codecs small-none small-both ...] [--jobs 2] [--quick]
 
-Trains what is not in the folder yet (four to eight minutes each on one core), then prints, on melodies that no codec
-was trained with: loss of validation before and after; SI-SDR and multi-resolution STFT distance of what comes back,
-beside an untrained codec, the mean spectrum of the training sounds with random phases, and silence; how far the outputs
-at neighbouring noises differ, before and after; the quality of decoding under noise on the latents, as a curve; and
-errors of homogeneity and additivity.
+Trains what is not in the folder yet (eight to sixteen minutes each on a core that other work shares), then prints, on
+melodies that no codec was trained with: loss of validation before and after; SI-SDR and multi-resolution STFT distance
+of what comes back, beside an untrained codec, the mean spectrum of the training sounds with random phases, and silence;
+how far the outputs at neighbouring noises differ, before and after; the quality of decoding under noise on the latents,
+as a curve; and errors of homogeneity and additivity.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from matplotlib import pyplot as plt
-from study_alignment import COLOURS, LEVELS, reconstruction, train_codec
+from study_alignment import COLOURS, options, reconstruction, train_codec
 
 import eegic as ei
 from eegic import datasets, linearity, perceptual
@@ -101,13 +100,7 @@ def row(name: str, codec: Codec, history: ei.History, sounds: Sequence[ei.Audio]
 
 def main() -> None:
     """Train what is missing, evaluate, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("study-alignment"), help="folder for codecs, tables, figure")
-    parser.add_argument("--codecs", nargs="+", default=list(CODECS), help="recipes to compare")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, each on one core")
-    parser.add_argument("--quick", action="store_true", help="a few steps: to see that it runs")
-    asked = parser.parse_args()
-    changes = ("loop.steps=60", "loop.warmup=10") if asked.quick else ()
+    asked, changes = options(__doc__, CODECS)
     Parallel(asked.jobs, backend="threading")(delayed(train_codec)(name, asked.out, changes) for name in asked.codecs)
     codecs = {name: ei.load_codec(asked.out / name / f"{name}.safetensors") for name in asked.codecs}
     config = next(iter(codecs.values())).config
@@ -138,20 +131,17 @@ def _over_levels(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(curves: pd.DataFrame, path: Path) -> None:
-    """Draw how decoding degrades as noise is added to latents."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for name, part in curves.groupby("codec", sort=False):
-        kind = name.rsplit("-", 1)[1]
-        if name not in {f"small-{kind}", f"small-tanh-{kind}"} or kind not in COLOURS:
-            continue
-        style = {"color": COLOURS[kind], "linestyle": "--" if "tanh" in name else "-", "marker": "o"}
-        label = f"{kind}, {'tanh' if 'tanh' in name else 'layer norm'}"
-        for panel, column in zip(axes, ("multires_stft", "si_sdr"), strict=True):
-            panel.plot(part["level"], part[column], label=label, **style)
-    for panel, label in zip(axes, ("multi-resolution STFT distance", "SI-SDR (dB)"), strict=True):
-        panel.set(xlabel=f"noise on the latents, {LEVELS[0]:g} to {LEVELS[-1]:g}", ylabel=label)
+    """Draw how decoding degrades as noise is added to latents; one panel per bottleneck."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained", sharey=True)
+    for panel, prefix, title in zip(axes, ("small", "small-tanh"), ("layer norm", "tanh"), strict=True):
+        for kind, line, marker in zip(COLOURS, ("-", "--", "-."), ("o", "s", "D"), strict=True):
+            part = curves[curves["codec"] == f"{prefix}-{kind}"]
+            style = {"color": COLOURS[kind], "linestyle": line, "marker": marker}
+            panel.plot(part["level"], part["multires_stft"], label=kind, **style)
+        panel.set(xlabel="level of noise on the latents", title=title)
         panel.spines[["top", "right"]].set_visible(False)
-    axes[0].legend(title="noised latents for", frameon=False, fontsize="small")
+    axes[0].set(ylabel="multi-resolution STFT distance")
+    axes[0].legend(title="noised latents for", frameon=False)
     figure.savefig(path, dpi=150)
 
 
