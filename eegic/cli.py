@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -100,7 +101,7 @@ def ic(
 
     from eegic import codec as codecs
     from eegic import surprisal
-    from eegic.surprisal.ic import check_options
+    from eegic.surprisal.ic import check_options, codec_of
 
     matplotlib.use("Agg")
     levels = check_options(_numbers("--noise", noise), mode=mode, at=at, stamp=stamp, unit=unit, chunk=chunk)
@@ -111,7 +112,7 @@ def ic(
     typer.echo(network)
     if codec is None and network.codec is None:
         raise ValueError(f"--codec: {network.name} does not say which codec it knows. Name one.")
-    encoder = codecs.load_codec(codec or network.codec, device=device)
+    encoder = codecs.load_codec(codec, device=device) if codec else codec_of(network, device)
     typer.echo(encoder)
     failed = 0
     for path in files:
@@ -190,10 +191,19 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder for checkpoints, curves and the model; by default eegic-train/NAME.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in OUT, by the recipe that lies there.")
+    ] = False,
     trial: Annotated[
         bool,
-        typer.Option("--trial", help="Take one step with a tiny batch; print sizes, memory and time; write nothing."),
+        typer.Option(
+            "--trial",
+            help="Open sound and codec, take one step with a tiny batch; print sizes, memory and the time that all of "
+            "it would take; write nothing.",
+        ),
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the recipe with all its settings, as TOML, and leave.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto (CUDA if there is one), cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
@@ -203,35 +213,54 @@ def train(
     """
     from eegic import recipes
     from eegic.training import Diverged
+    from eegic.training.checkpoint import Checkpoints
 
     if presets:
         for name, about in recipes.presets().items():
             typer.echo(f"{name:<22} {about}")
         return
-    recipe = recipes.read_recipe(_recipe_named(kind, config, preset), change or ())
+    source = _begun(out) if resume and config is None and preset is None else _recipe_named(kind, config, preset)
+    recipe = recipes.read_recipe(source, change or ())
     if kind is not None:
         _checks.one_of("KIND", kind, recipes.KINDS)
         if kind != recipe.kind:
-            raise ValueError(f"KIND: {config or preset} is a recipe for a {recipe.kind}, not for a {kind}.")
+            raise ValueError(f"KIND: {source} is a recipe for a {recipe.kind}, not for a {kind}.")
+    if show:
+        typer.echo(recipe.toml(), nl=False)
+        return
     if trial:
         typer.echo(f"{recipe.name}: {recipe.about}\n{recipes.attempt(recipe, device=device)}")
         return
     folder = out or Path("eegic-train") / recipe.name
     typer.echo(f"{recipe.name}: {recipe.about}\n-> {folder}")
+    if resume and not Checkpoints(folder, {}).steps():
+        typer.echo("There is no checkpoint to go on from; the training starts from the beginning.")
     try:
         model = recipes.follow(recipe, folder, device=device, resume=resume, after_validation=_Curves(folder))
     except KeyboardInterrupt as stopped:
         typer.echo(f"eegic: {_in_a_shell(stopped) or 'stopped; --resume goes on.'}", err=True)
         raise typer.Exit(130) from None
-    except (Diverged, OSError, ValueError) as error:
+    except Diverged as error:
         typer.echo(f"eegic: {_in_a_shell(error)}", err=True)
-        raise typer.Exit(1 if isinstance(error, Diverged) else 2) from None
+        raise typer.Exit(1) from None
     typer.echo(f"{model}\n-> {folder / recipe.name}.safetensors")
 
 
-def _in_a_shell(error: BaseException) -> str:
-    """What an error says, in words of the command line."""
-    return str(error).replace("resume=True", "--resume").replace("folder with out.", "folder with --out.")
+def _in_a_shell(message: object) -> str:
+    """What an error or a warning says, in words of the command line."""
+    told = str(message).replace("resume=True", "--resume").replace("folder with out.", "folder with --out.")
+    return told.replace("Pass codec=PATH.", "Pass --codec PATH.")
+
+
+def _begun(out: Path | None) -> Path:
+    """The recipe of a training that is to go on."""
+    from eegic.recipes.running import RECIPE
+
+    if out is None:
+        raise ValueError("--resume: expected the folder of a training: --out OUT. Or name its recipe.")
+    if not (out / RECIPE).is_file():
+        raise FileNotFoundError(f"{out}: holds no {RECIPE} to go on with. Name the recipe: KIND CONFIG, or --preset.")
+    return out / RECIPE
 
 
 def _recipe_named(kind: str | None, config: Path | None, preset: str | None) -> Path | str:
@@ -369,12 +398,19 @@ def _gpu() -> str:
 
 
 def main() -> None:
-    """Entry point: bad input ends with one line and exit code 2."""
-    try:
-        app()
-    except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"eegic: {error}", err=True)
-        sys.exit(2)
+    """Entry point: bad input ends with one line and exit code 2; warnings are a line each."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            app()
+        except (ValueError, OSError, ImportError) as error:
+            typer.echo(f"eegic: {_in_a_shell(error)}", err=True)
+            sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *where: object) -> None:
+    """Say what a warning says; not from which line of Python."""
+    typer.echo(f"Warning: {_in_a_shell(message)}", err=True)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,11 @@ class SoundFolder:
     -----
     Only the stretch asked for is read, so recordings may be of any length. Channels are averaged.
 
-    A file that cannot be opened, is empty, or does not say how long it is, is left out with a warning that names it; a
-    folder without recordings for both parts is refused. Where a recording turns out broken later, another stretch is
-    drawn in place of the one that cannot be read, and each process names the file once. What is drawn follows from the
-    number of the stretch and the files alone: leave a broken one where it is until the training has ended.
+    A file that cannot be opened, is empty, or does not say how long it is, is left out with a warning that names it,
+    and counted in ``left_out``; a folder without recordings for both parts is refused. Where a recording turns out
+    broken later, another stretch is drawn in place of the one that cannot be read, and each process names the file
+    once. What is drawn follows from the number of the stretch and the files alone: leave a broken one where it is until
+    the training has ended.
 
     Examples
     --------
@@ -84,6 +85,7 @@ class SoundFolder:
     floor: float = 0.001
     gain: tuple[float, float] = (0.0, 0.0)
     seed: int = 0
+    left_out: int = field(init=False, repr=False, compare=False, default=0)
     _files: dict[str, tuple[tuple[Path, int, float], ...]] = field(init=False, repr=False)
     _long: dict[tuple[str, int, float], tuple[list[tuple[Path, int, float]], np.ndarray]] = field(
         init=False, repr=False, compare=False, default_factory=dict
@@ -117,6 +119,7 @@ class SoundFolder:
             name = path.relative_to(folder).as_posix()
             number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
             drawn.append((number / 2**64, (path, frames, rate)))
+        object.__setattr__(self, "left_out", len(broken))
         if broken:
             n_broken = f"{len(broken)} file{'s' * (len(broken) > 1)}"
             message = f"{folder}: left out {n_broken}: {_checks.listed(broken, 4)}. Copy again, or take out."

@@ -59,11 +59,21 @@ class History:
     Examples
     --------
     >>> history = History((Row(0, float("nan"), float("nan"), 0.0, 1.5), Row(10, 1.0, 1e-4, 2.0, 0.5, {"snr": 3.0})))
+    >>> history
+    History(2 rows, last step 10, last validation 0.5)
     >>> history.column("validation"), history.column("snr")
     (array([1.5, 0.5]), array([nan,  3.]))
     """
 
     rows: tuple[Row, ...] = ()
+
+    def __repr__(self) -> str:
+        """How much there is, and how it ended."""
+        if not self.rows:
+            return "History(no rows)"
+        known = [row.validation for row in self.rows if not math.isnan(row.validation)]
+        ended = f", last validation {known[-1]:.4g}" if known else ""
+        return f"History({len(self.rows)} row{'s' * (len(self.rows) > 1)}, last step {self.rows[-1].step}{ended})"
 
     @property
     def metrics(self) -> tuple[str, ...]:

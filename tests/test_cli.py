@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
@@ -13,7 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 import eegic
-from eegic import FeatureSeries, Tracking, demo, read_audio
+from eegic import (
+    Audio,
+    FeatureSeries,
+    FlowConfig,
+    SurprisalModel,
+    Tracking,
+    demo,
+    information_content,
+    read_audio,
+)
 from eegic.cli import app, main
 
 
@@ -84,6 +94,25 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_simulated(t
     assert (
         error == f"eegic: {tmp_path}/demo: cannot be written to (Permission denied). Name another folder with --out.\n"
     )
+
+
+def test_a_codec_that_is_missing_is_named_with_the_option_for_it(tmp_path, monkeypatch, capsys):
+    model = SurprisalModel.untrained(FlowConfig(data=4, width=16, depth=1, heads=1, blocks=2))
+    replace(model, codec="../ears.safetensors").save(tmp_path / "mind.safetensors")
+    sound = Audio(np.ones(8000), 8000)
+    sound.write(tmp_path / "a.wav")
+    named = "names '../ears.safetensors' as its codec. There is no such file beside the model, none from .*"
+    with pytest.raises(FileNotFoundError, match=rf"^codec: mind {named} comes with eegic. Pass codec=PATH\.$"):
+        information_content(sound, tmp_path / "mind.safetensors", device="cpu")
+    command = ["ic", "a.wav", "--model", "mind.safetensors", "--device", "cpu"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["eegic", *command])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(rf"eegic: codec: mind {named} comes with eegic\. Pass --codec PATH\.\n", error)
+    assert str(tmp_path) in error, "where it was looked for"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Recipes: what a file says is what is trained, and a slip of the pen is named."""
 
 import dataclasses
+import re
 import tomllib
 
 import numpy as np
@@ -156,6 +157,49 @@ class TestFiles:
             read_recipe(tmp_path / "mine.toml")
 
 
+class TestText:
+    """A recipe is written as a file that says the same."""
+
+    @pytest.mark.parametrize("name", presets())
+    def test_of_presets_reads_back(self, write, name):
+        recipe = read_recipe(name)
+        assert read_recipe(write(recipe.toml())) == recipe
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            (),
+            ("loop.clip=none", "loop.compile=true", "loop.final_learning_rate=1e-30"),
+            ('about="two\\nlines, \\"quoted\\" \\\\ and \\u007f, é, 🎵"', 'limits=["It is # none", "= 5"]', "name=a b"),
+            ("training.linearity.annealed=true", "network.attention=[]", "data.grammar.tempo=81.5"),
+            ('data={corpus = "melodies", grammar = {"a key" = 1, "é" = {b = [1, 2.5]}}}',),
+        ],
+    )
+    def test_of_ones_own_reads_back(self, write, changes):
+        recipe = read_recipe(write(CODEC), changes)
+        assert read_recipe(write(recipe.toml(), "other.toml")) == recipe
+
+    def test_says_every_setting(self):
+        recipe = read_recipe("small-both")
+        table = tomllib.loads(recipe.toml())
+        for section in ("network", "training", "loop"):
+            settings = dataclasses.asdict(getattr(recipe, section))
+            assert {key for key, value in settings.items() if value is not None} == set(table[section])
+
+    def test_names_files_so_that_they_are_found_from_any_folder(self, write, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("ears.safetensors", "mini-codec"):  # the second is also a name, and the name comes first
+            (tmp_path / name).touch()
+        folder = ["data.corpus=folder", "data.folder=my music"]
+        for codec, expected in [
+            ("ears.safetensors", str(tmp_path / "ears.safetensors")),
+            ("mini-codec", "mini-codec"),
+            ("nowhere", "nowhere"),
+        ]:
+            read = read_recipe(write(read_recipe(write(CODEC), [*folder, f"codec={codec}"]).toml()))
+            assert read.codec == expected and read.data["folder"] == str(tmp_path / "my music")
+
+
 class TestBases:
     def test_give_what_is_left_open(self, shelf, write):
         write(CODEC, "base.toml")
@@ -211,6 +255,7 @@ class TestChanges:
             (" loop.steps = 2000 ", "loop", "steps", 2000),
             ("loop.learning_rate=3e-4", "loop", "learning_rate", 3e-4),
             ("loop.compile=true", "loop", "compile", True),
+            ("loop.clip=none", "loop", "clip", None),
             ("loop.optimiser=adamw", "loop", "optimiser", "adamw"),
             ('loop.optimiser="adamw"', "loop", "optimiser", "adamw"),
             ("network.channels=[4, 8, 12]", "network", "channels", (4, 8, 12)),
@@ -267,6 +312,37 @@ class TestChanges:
     def test_that_are_none(self, write, change, message):
         with pytest.raises(ValueError, match=message):
             read_recipe(write(CODEC), [change])
+
+    @pytest.mark.parametrize(
+        ("change", "kind", "meant"),
+        [
+            ("steps=20", "codec", "'loop.steps'"),
+            ("training.steps=20", "codec", "'loop.steps'"),
+            ("loop.melodies=0", "surprisal", "'melodies'"),
+            ("network.seed=1", "codec", "'loop.seed' or 'data.seed'"),
+            ("gamma=1", "codec", "'training.noise.gamma'"),
+            ("annealed=true", "codec", "'training.linearity.annealed'"),
+            ("tempo=80", "codec", "'data.grammar.tempo'"),
+            ("folder=music", "surprisal", "'data.folder'"),
+            ("width=8", "surprisal", "'network.width'"),
+            ("window=8", "surprisal", "'training.window'"),
+        ],
+    )
+    def test_in_the_wrong_section_are_answered_with_the_right_one(self, write, change, kind, meant):
+        with pytest.raises(ValueError, match=rf"is no setting here. Did you mean {re.escape(meant)}\?$"):
+            read_recipe(write(f'kind = "{kind}"'), [change])
+
+    @pytest.mark.parametrize(
+        ("change", "kind"), [("width=8", "codec"), ("gamma=1", "surprisal"), ("rhythm=5", "codec")]
+    )
+    def test_of_another_kind_are_not_suggested(self, write, change, kind):
+        with pytest.raises(ValueError, match="is no setting here. Expected some of"):
+            read_recipe(write(f'kind = "{kind}"'), [change])
+
+    @pytest.mark.parametrize("changes", ["loop.steps=5", [5], [["loop.steps=5"]]])
+    def test_are_texts_in_a_list(self, changes):
+        with pytest.raises(TypeError, match=r'changes: expected a list of texts, such as \["loop.steps=2000"\], got'):
+            read_recipe("small-both", changes)
 
 
 @pytest.mark.parametrize(

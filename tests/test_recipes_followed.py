@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata, spearmanr
 
-from eegic import Audio, Codec, History, SurprisalModel, cli, corpus, datasets, load_surprisal, recipes
+from eegic import Audio, Codec, History, SurprisalModel, cli, corpus, datasets, load_surprisal, recipes, weights
 from eegic.codec import CodecConfig
+from eegic.history import Row
 from eegic.surprisal import FlowConfig
 
 MUSIC = datasets.MelodyCorpus(timbres=["flute"], rhythms=["free"])
@@ -50,9 +52,41 @@ class TestFollowing:
         text = (folder / "flow" / "seconds-surprisal.md").read_text(encoding="utf-8")
         about = json.loads((folder / "flow" / "seconds-surprisal.json").read_text())
         history = History.read(folder / "flow" / "history.csv")
-        assert about["sha256"] in text and "licence: CC0-1.0" in text and '"steps": 4' in text
+        assert about["sha256"] in text and "licence: CC0-1.0" in text and "| steps | 4 |" in text
         assert f"{history.column('validation')[-1]:.4g} after the last" in text
-        assert '"corpus": "melodies"' in text and "What it is not" in text
+        assert "| corpus | melodies |" in text and "| timbres | flute |" in text and "What it is not" in text
+
+    def test_the_recipe_lies_beside_its_model(self, trained):
+        ears, mind, folder = trained
+        codec = recipes.read_recipe(folder / "codec" / "recipe.toml")
+        assert codec == recipes.read_recipe("seconds-codec", FEW) and codec.network == ears.config
+        flow = recipes.read_recipe(folder / "flow" / "recipe.toml")
+        assert flow.network == mind.config and flow.loop.steps == 4 and flow.licence == "CC0-1.0"
+
+    def test_a_run_of_another_kind_is_left_alone(self, trained):
+        _, _, folder = trained
+        codec, flow = recipes.read_recipe("seconds-codec"), recipes.read_recipe("mini")
+        kept = (folder / "flow" / "recipe.toml").read_bytes()
+        for resume in (True, False):
+            message = (
+                r"flow: holds the training of a surprisal model \(seconds-surprisal\), but .* for a codec. Train in"
+            )
+            with pytest.raises(ValueError, match=message):
+                recipes.follow(codec, folder / "flow", resume=resume, device="cpu", progress=False)
+            with pytest.raises(
+                ValueError, match=r"holds the training of a codec \(.*\), but mini is a recipe for a sur"
+            ):
+                recipes.follow(flow, folder / "codec", resume=resume, device="cpu", progress=False)
+        with pytest.raises(FileExistsError, match="holds a run already"):
+            recipes.follow(replace(codec, name="other"), folder / "codec", device="cpu", progress=False)
+        assert (folder / "flow" / "recipe.toml").read_bytes() == kept
+        assert recipes.read_recipe(folder / "codec" / "recipe.toml").name == "seconds-codec"
+
+    @pytest.mark.parametrize("call", [recipes.follow, lambda recipe, _: recipes.attempt(recipe)])
+    def test_the_name_of_a_recipe_is_none(self, tmp_path, call):
+        with pytest.raises(TypeError, match=r"recipe: expected a Recipe, got 'small-both'. read_recipe\(NAME"):
+            call("small-both", tmp_path / "out")
+        assert not list(tmp_path.iterdir())
 
     def test_a_model_without_a_codec_is_refused_before_anything_is_written(self, tmp_path):
         with pytest.raises(ValueError, match='codec: expected codec = "NAME or PATH".*--set codec=PATH'):
@@ -60,21 +94,133 @@ class TestFollowing:
         assert not (tmp_path / "out").exists()
 
 
+class TestCards:
+    """What a reader finds in them, whatever was trained."""
+
+    @pytest.fixture
+    @staticmethod
+    def write(trained):
+        ears, _, _ = trained
+        rows = (Row(0, np.nan, np.nan, 0.0, 5.0), Row(4, 2.0, 1e-3, 8000.0, 1.25, {}))
+
+        def write(metrics=None, **how):
+            last = replace(rows[1], metrics=metrics or {})
+            recipe = recipes.read_recipe("seconds-codec", ["training.linearity.annealed=true"])
+            return recipes.card(recipe, ears, History((rows[0], last)), sha256="abc", **how).splitlines()
+
+        return write
+
+    def test_say_in_which_unit_a_metric_is_and_what_it_means(self, write):
+        lines = write({"si_sdr": -28.734, "multires_stft": 1.3071, "mine": 3.0, "unknown": np.nan})
+        si_sdr, distance, mine, unknown = (next(one for one in lines if one.startswith(f"| {name} |")) for name in (
+            "si_sdr", "multires_stft", "mine", "unknown"))  # fmt: skip
+        assert si_sdr.startswith("| si_sdr | -28.73 dB | scale-invariant ratio") and "higher is better" in si_sdr
+        assert distance.startswith("| multires_stft | 1.307 | distance of the spectrograms") and "no unit" in distance
+        assert (mine, unknown) == ("| mine | 3 |  |", "| unknown |  |  |")
+
+    def test_show_settings_as_tables_that_name_their_documentation(self, write):
+        lines = write()
+        assert "| noise.gamma | 1.0 |" in lines and "| linearity.annealed | yes |" in lines
+        assert "| channels | 8, 16, 16 |" in lines and "| attention | none |" in lines and "| compile | no |" in lines
+        for record in ("MelodyCorpus", "CodecConfig", "CodecTraining", "LoopConfig"):
+            assert f"Settings of `{record}`, whose documentation says what each is, and in which unit." in lines
+        assert not any("json" in one or "{" in one for one in lines)
+
+    def test_leave_cells_empty_where_nothing_is_known(self, write):
+        table = pd.DataFrame({"what": ["model", "flux"], "noise": [0.3, np.nan], "n": [7, 8], "partial": [0.5, -0.001]})
+        lines = write(tables={"Notes": table})
+        head = lines.index("## Notes")
+        assert lines[head + 2 : head + 6] == [
+            "| what | noise | n | partial |", "| --- | --- | --- | --- |", "| model | 0.30 | 7 | 0.50 |",
+            "| flux |  | 8 | 0.00 |",
+        ]  # fmt: skip
+        assert any(one.startswith("- partial: the same once flux and duration") for one in lines[head:])
+        assert not any("partial" in one for one in write(tables={"Other": table[["what", "noise"]]}))
+
+    @pytest.mark.parametrize(
+        "seconds, words",
+        [(119, "119 s"), (121, "2 minutes"), (7199, "120 minutes"), (8000, "2 hours"), (864_000, "10 days")],
+    )
+    def test_tell_times_in_words(self, write, seconds, words):
+        from eegic.recipes.card import duration
+
+        assert duration(seconds) == words and any("40 steps in 2 hours, seed 0." in one for one in write())
+
+    def test_count_what_was_left_out_of_a_folder(self, write, tmp_path, rng):
+        for k in range(4):
+            Audio(0.1 * rng.standard_normal(1000), 4000).write(tmp_path / f"{k}.wav")
+        assert "- Files of the folder that could not be opened, and were left out: 0." in write(
+            corpus=corpus.SoundFolder(tmp_path, floor=0)
+        )
+        for name in ("a.wav", "b.flac"):
+            (tmp_path / name).write_bytes(b"no sound")
+        with pytest.warns(UserWarning, match="left out 2 files"):
+            folder = corpus.SoundFolder(tmp_path, floor=0.01)
+        lines = write(corpus=folder)
+        assert "- Files of the folder that could not be opened, and were left out: 2." in lines
+        assert "- Stretches below 0.01 of full scale (root mean square) were passed over." in lines
+        assert "| recordings | 4 |" in lines
+
+
 class TestTrials:
     @pytest.mark.parametrize("name, unit", [("seconds-codec", "s of sound"), ("seconds-surprisal", "latents")])
-    def test_a_trial_measures_and_writes_nothing(self, tmp_path, monkeypatch, name, unit):
+    def test_a_trial_measures_and_writes_nothing(self, trained, tmp_path, monkeypatch, name, unit):
         monkeypatch.chdir(tmp_path)
-        trial = recipes.attempt(recipes.read_recipe(name), device="cpu")
+        trial = recipes.attempt(self.recipe(trained, name), device="cpu")
         assert trial.unit == unit and trial.seconds > 0 and trial.memory > 2**20 and np.isfinite(trial.loss)
         assert all(shape[0] == 2 for shape in trial.shapes.values())
         assert f"{trial.parameters:,}" in str(trial) and "GiB at most" in str(trial)
         assert not list(tmp_path.iterdir())
 
-    def test_parameters_are_those_that_learn(self):
-        recipe = recipes.read_recipe("seconds-surprisal")
+    def recipe(self, trained, name, *changes):
+        codec = [f"codec={trained[2] / 'codec' / 'seconds-codec.safetensors'}"] if name == "seconds-surprisal" else []
+        return recipes.read_recipe(name, [*codec, *changes])
+
+    def test_parameters_are_those_that_learn(self, trained):
+        recipe = self.recipe(trained, "seconds-surprisal")
         model = SurprisalModel.untrained(recipe.network)
         expected = sum(p.numel() for p in model.networks.parameters())
         assert recipes.attempt(recipe, device="cpu").parameters == expected
+
+    @pytest.mark.parametrize("name", ["seconds-codec", "seconds-surprisal"])
+    def test_the_time_for_all_of_it_grows_with_steps_and_batch(self, trained, name):
+        trial = recipes.attempt(self.recipe(trained, name, "loop.steps=200000", "training.batch=32"), device="cpu")
+        assert (trial.steps, trial.batch) == (200_000, 32)
+        assert trial.whole >= 200_000 * 32 / 2 * trial.seconds
+        assert "200,000 steps of batch 32: about " in str(trial)
+
+    def test_the_sound_is_encoded_before_a_surprisal_model_learns(self, trained):
+        """Which takes most of the time where few steps follow."""
+        changes = ("loop.steps=1", "loop.warmup=0", "training.batch=2")
+        few, many = (
+            recipes.attempt(
+                self.recipe(trained, "seconds-surprisal", *changes, f"training.stretches={n}"), device="cpu"
+            )
+            for n in (100, 1_000_000)
+        )
+        assert many.whole > 100 * few.whole
+
+    def test_sound_that_is_too_short_is_found_out(self, trained, tmp_path, rng):
+        """For validation, too: a recording for it that lasts long enough is not there."""
+        for k in range(8):
+            Audio(0.1 * rng.standard_normal(40_000), 4000).write(tmp_path / f"{k}.wav")
+        held_out = corpus.SoundFolder(tmp_path, held_out=0.1)._files["validation"]
+        for path, *_ in held_out:
+            Audio(0.1 * rng.standard_normal(400), 4000).write(path)
+        changes = ["data.corpus=folder", f"data.folder={tmp_path}"]
+        for name in ("seconds-codec", "seconds-surprisal"):
+            with pytest.raises(ValueError, match="no recording for validation lasts .* s. Give longer recordings"):
+                recipes.attempt(self.recipe(trained, name, *changes), device="cpu")
+
+    def test_a_codec_that_is_not_there_or_does_not_fit_is_found_out(self, trained, tmp_path):
+        with pytest.raises(FileNotFoundError, match="nowhere.safetensors: no such file, and no codec of that name"):
+            recipes.attempt(recipes.read_recipe("seconds-surprisal", ["codec=nowhere.safetensors"]), device="cpu")
+        with pytest.raises(FileNotFoundError, match="nowhere: no such file, and no codec of that name"):
+            recipes.attempt(recipes.read_recipe("seconds-codec", ["codec=nowhere"]), device="cpu")
+        with pytest.raises(ValueError, match="config: expected data=8, the dimensions of seconds-codec, got 9"):
+            recipes.attempt(self.recipe(trained, "seconds-surprisal", "network.data=9"), device="cpu")
+        with pytest.raises(ValueError, match="config: expected max_seq_length up to window=32, got 33"):
+            recipes.attempt(self.recipe(trained, "seconds-surprisal", "network.max_seq_length=33"), device="cpu")
 
 
 class TestNotes:
@@ -116,6 +262,8 @@ class TestNotes:
         pieces = [MUSIC.piece("test", i, duration=4.0) for i in range(3)]
         table = recipes.assess(mind, ears, pieces, (0.0, 0.5), progress=False)
         assert isinstance(table, pd.DataFrame)
+        columns = ["what", "noise", "notes", "rho", "rho_low", "rho_high", "partial", "partial_low", "partial_high"]
+        assert table.columns.tolist() == columns
         assert table["what"].tolist() == ["model", "model", "untrained", "untrained", "flux"]
         assert table["noise"].tolist()[:4] == [0, 0.5, 0, 0.5]
         assert np.isfinite(table[["rho", "partial", "rho_low", "partial_high"]]).all(axis=None)
@@ -158,6 +306,11 @@ class TestCommand:
         [
             ((), "expected KIND CONFIG"),
             (("codec",), "got 'codec' alone"),
+            (("--preset", "seconds-codec", "--set", "steps=20"), "Did you mean 'loop.steps'?"),
+            (
+                ("--preset", "seconds-surprisal", "--set", "codec=nowhere", "--trial"),
+                "nowhere: no such file, and no codec",
+            ),
             (("--preset", "smal-both"), "Did you mean 'small-both'?"),
             (("surprisal", "--preset", "small-both"), "is a recipe for a codec, not for a surprisal"),
             (("--preset", "music2latent", "--trial"), "data.corpus=melodies"),
@@ -195,7 +348,72 @@ class TestCommand:
         code, _, complained = train("--preset", "seconds-codec", *arguments, "--out", "out", "--device", "cpu")
         assert code == 0 and not music.exists(), complained
         told = (tmp_path / "out" / "seconds-codec.md").read_text(encoding="utf-8")
-        assert settings["listing_sha256"] in told and '"recordings": 8' in told
+        assert settings["listing_sha256"] in told and "| recordings | 8 |" in told
+
+    def test_what_was_stopped_goes_on_by_the_recipe_in_its_folder(self, train, trained, tmp_path, monkeypatch):
+        """From any folder, without recipe and changes; the weights are those of a training that was not stopped."""
+
+        def stop(history):
+            if history.rows[-1].step == 4:
+                raise KeyboardInterrupt
+
+        changes = [word for change in FEW for word in ("--set", change)]
+        with monkeypatch.context() as patch:
+            patch.setattr(cli, "_Curves", lambda folder: stop)
+            code, _, complained = train("--preset", "seconds-codec", *changes, "--out", "out", "--device", "cpu")
+        assert code == 130 and complained == "eegic: stopped; --resume goes on.\n"
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        free = ("--set", "loop.save_every=3")  # does not change the weights, so it may change
+        code, said, complained = train("--resume", "--out", tmp_path / "out", *free, "--device", "cpu")
+        assert code == 0 and "seconds-codec: A toy codec" in said and "no checkpoint" not in said, complained
+        whole, stopped = (folder / "seconds-codec.safetensors" for folder in (trained[2] / "codec", tmp_path / "out"))
+        assert weights.read(stopped, "codec").sha256 == weights.read(whole, "codec").sha256
+
+    def test_where_nothing_is_there_to_go_on_from_it_begins_and_says_so(self, train, tmp_path):
+        changes = [word for change in FEW for word in ("--set", change)]
+        code, said, _ = train("--preset", "seconds-codec", *changes, "--resume", "--out", "out", "--device", "cpu")
+        assert code == 0
+        assert "There is no checkpoint to go on from; the training starts from the beginning.\n" in said
+
+    def test_only_what_was_begun_goes_on_without_a_recipe(self, train, tmp_path):
+        code, _, complained = train("--resume", "--out", "out")
+        assert code == 2 and complained == (
+            "eegic: out: holds no recipe.toml to go on with. Name the recipe: KIND CONFIG, or --preset.\n"
+        )
+        code, _, complained = train("--resume")
+        assert code == 2 and "--resume: expected the folder of a training: --out OUT" in complained
+        assert not list(tmp_path.iterdir())
+
+    def test_a_run_of_another_recipe_is_told_by_five_differences(self, train, trained):
+        _, _, folder = trained
+        code, _, complained = train("--preset", "small-both", "--resume", "--out", folder / "codec", "--device", "cpu")
+        assert code == 2 and complained.count(" then, ") == 5 and "; and " in complained
+        more = int(complained.partition("; and ")[2].partition(" more. Go on with what it was begun with")[0])
+        assert more > 5
+        code, _, complained = train("surprisal", "--resume", "--out", folder / "codec")
+        assert code == 2 and "recipe.toml is a recipe for a codec, not for a surprisal" in complained
+
+    def test_a_recipe_is_shown_with_all_its_settings(self, train, tmp_path):
+        shown = train("--preset", "seconds-codec", "--set", "loop.steps=6", "--show")
+        assert shown[::2] == (0, "")
+        (tmp_path / "mine.toml").write_text(shown[1], encoding="utf-8")
+        assert recipes.read_recipe(tmp_path / "mine.toml") == recipes.read_recipe("seconds-codec", ["loop.steps=6"])
+        assert train("codec", "mine.toml", "--show") == shown
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
+
+    def test_a_warning_is_one_line_without_python(self, train, tmp_path, rng):
+        for k in range(4):
+            Audio(0.1 * rng.standard_normal(40_000), 4000).write(tmp_path / f"{k}.wav")
+        (tmp_path / "broken.wav").write_bytes(b"no sound")
+        changes = ("--set", "data.corpus=folder", "--set", "data.folder=.")
+        shows = warnings.showwarning
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            code, _, complained = train("--preset", "seconds-codec", *changes, "--trial", "--device", "cpu")
+        assert code == 0 and complained.count("\n") == 1
+        assert complained.startswith("Warning: .: left out 1 file: 'broken.wav (")
+        assert warnings.showwarning is shows
 
     def test_presets_are_listed(self, train):
         code, said, _ = train("--presets")

@@ -199,7 +199,7 @@ class TestCachedLatents:
         first = self.cached(codec, tmp_path)
         (tmp_path / "train-00001.npz").unlink()
         encoded = []
-        monkeypatch.setattr(latents, "_encoded", lambda *args: encoded.append(args[3]) or first[args[3]])
+        monkeypatch.setattr(latents, "encoded", lambda *args: encoded.append(args[3]) or first[args[3]])
         np.testing.assert_array_equal(self.cached(codec, tmp_path), first)
         assert encoded == [2, 3]
 

@@ -90,14 +90,13 @@ class Notes:
             among ranks); each with ``_low`` and ``_high``, the ends of its 95 % interval.
         """
         known = np.flatnonzero(np.isfinite(values))
-        stats = {"rho": self._rho, "partial": self._partial}
-        found = {name: stat(values, known) for name, stat in stats.items()}
         random = np.random.default_rng(rng)
         rows = [known[self.piece[known] == i] for i in range(len(self.pieces))]
         drawn = [np.concatenate([rows[i] for i in random.integers(len(rows), size=len(rows))]) for _ in range(_DRAWS)]
-        for name, stat in stats.items():
+        found: dict[str, float] = {}
+        for name, stat in (("rho", self._rho), ("partial", self._partial)):
             low, high = np.nanquantile([stat(values, one) for one in drawn], [0.025, 0.975])
-            found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+            found |= {name: stat(values, known), f"{name}_low": float(low), f"{name}_high": float(high)}
         return found
 
     def _rho(self, values: np.ndarray, rows: np.ndarray) -> float:

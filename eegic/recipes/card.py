@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegic.codec import Codec
-from eegic.corpus import Corpus
+from eegic.corpus import Corpus, SoundFolder
 from eegic.history import History
 from eegic.recipes.recipe import Recipe
 from eegic.surprisal import SurprisalModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_METRICS = {  # what an objective notes: its unit, and what it means
+    "si_sdr": (" dB", "scale-invariant ratio of signal to distortion, once encoded and decoded; higher is better"),
+    "multires_stft": ("", "distance of the spectrograms before and after, at several resolutions; no unit, 0 if equal"),
+}
+_COLUMNS = {  # of what `assess` returns
+    "what": "the model; an untrained one of its size; or the spectral flux at the onsets, which needs no model",
+    "noise": "the noise level of the information content, from 0 (all detail counts) to below 1; flux has none",
+    "notes": "how many notes are compared",
+    "rho": "Spearman's rank correlation with the true surprisal, 1 if both rank the notes alike",
+    "partial": "the same once flux and duration of the notes are taken out of both ranks; of flux itself none is left",
+    "rho_low, rho_high, partial_low, partial_high": "ends of the 95 % intervals, for other melodies of the same kind",
+}
 
 
 def card(
@@ -50,8 +63,7 @@ def card(
     str
     """
     parameters = sum(tensor.numel() for tensor in model.networks.state_dict().values())
-    known = history.column("validation")
-    first, last = known[np.isfinite(known)][[0, -1]]
+    corpus = recipe.corpus() if corpus is None else corpus
     lines = [
         f"# {recipe.name}",
         "",
@@ -64,32 +76,82 @@ def card(
     if isinstance(model, SurprisalModel):
         lines.append(f"- codec: {recipe.codec}")
     lines += ["", "## What it is not", "", *(f"- {limit}" for limit in recipe.limits or ("Nothing was said.",))]
-    lines += ["", "## Training", ""]
-    lines.append(f"{recipe.loop.steps} steps in {_duration(history.column('seconds')[-1])}, seed {recipe.loop.seed}. ")
-    lines.append(f"Loss of validation: {first:.4g} before the first step, {last:.4g} after the last one.")
-    for name in history.metrics:
-        values = history.column(name)
-        lines.append(f"{name}: {values[np.isfinite(values)][-1]:.4g}.")
+    lines += ["", "## Training", "", *_training(recipe, history)]
     for title, table in (tables or {}).items():
-        lines += ["", f"## {title}", "", *_markdown(table)]
-    for title, settings in (
-        ("Data", (recipe.corpus() if corpus is None else corpus).settings()),
-        ("Network", asdict(recipe.network)),
-        ("Loss", asdict(recipe.training)),
-        ("Loop", asdict(recipe.loop)),
-    ):
-        lines += ["", f"## {title}", "", "```json", json.dumps(settings, indent=1), "```"]
+        lines += ["", f"## {title}", "", *_markdown(table.columns, table.to_numpy().tolist())]
+        if "partial" in table.columns:
+            lines += ["", *(f"- {columns}: {meaning}." for columns, meaning in _COLUMNS.items())]
+    lines += ["", "## Data", "", *_settings(corpus, corpus.settings()), *_passed_over(corpus)]
+    for title, record in (("Network", recipe.network), ("Loss", recipe.training), ("Loop", recipe.loop)):
+        lines += ["", f"## {title}", "", *_settings(record, asdict(record))]
     return "\n".join(lines) + "\n"
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+def _training(recipe: Recipe, history: History) -> list[str]:
+    """How long it took, what became of the loss, and what else was measured."""
+    first, last = _known(history, "validation")[[0, -1]]
+    lines = [
+        f"{recipe.loop.steps} steps in {duration(history.column('seconds')[-1])}, seed {recipe.loop.seed}. Loss of "
+        f"validation: {first:.4g} before the first step, {last:.4g} after the last one."
+    ]
+    metrics = {name: _known(history, name) for name in history.metrics}
+    rows = []
+    for name, values in metrics.items():
+        unit, meaning = _METRICS.get(name, ("", ""))
+        rows.append([name, f"{values[-1]:.4g}{unit}" if len(values) else "", meaning])
+    return [*lines, "", *_markdown(["in validation", "at the end", "what it is"], rows)] if rows else lines
 
 
-def _markdown(table: pd.DataFrame) -> list[str]:
-    rows: list[list[Any]] = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+def _known(history: History, name: str) -> np.ndarray:
+    values = history.column(name)
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _settings(record: object, values: Mapping[str, Any]) -> list[str]:
+    what = f"Settings of `{type(record).__name__}`, whose documentation says what each is, and in which unit."
+    return [what, "", *_markdown(["setting", "value"], _flat(values))]
+
+
+def _flat(values: Mapping[str, Any], within: str = "") -> Iterator[list[str]]:
+    """Rows of name and value."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{within}{name}.")
+        else:
+            yield [within + name, _words(value)]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, (bool, Mapping)) or value is None:
+        return "yes" if value is True else "no" if value is False else "none"
+    return (", ".join(map(_words, value)) or "none") if isinstance(value, (list, tuple)) else str(value)
+
+
+def _passed_over(corpus: Corpus) -> list[str]:
+    """What of a folder nothing was learned from."""
+    if not isinstance(corpus, SoundFolder):
+        return []
+    lines = ["", f"- Files of the folder that could not be opened, and were left out: {corpus.left_out}."]
+    if corpus.floor:
+        lines.append(f"- Stretches below {corpus.floor:g} of full scale (root mean square) were passed over.")
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """A time in words, to two digits or so."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "minutes"), (172_800, 3600, "hours")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def _markdown(head: Iterable[object], rows: Iterable[list[Any]]) -> list[str]:
+    head = list(head)
+    rows = [head, ["---"] * len(head), *rows]
     return ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
 
 
 def _cell(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return "" if math.isnan(value) else f"{value:z.2f}"

@@ -5,20 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from eegic import _checks
+from eegic import _checks, weights
 from eegic.codec import CodecConfig
 from eegic.codec.augment import LatentNoise, Linearity
 from eegic.codec.training import CodecTraining
 from eegic.corpus import Corpus
-from eegic.recipes.tables import CORPORA, changed, written
+from eegic.datasets import MelodyGrammar
+from eegic.recipes.tables import CORPORA, as_toml, changed, written
 from eegic.surprisal import FlowConfig
 from eegic.surprisal.training import FlowTraining
 from eegic.training import LoopConfig
 
 KINDS = ("codec", "surprisal")
+_NONE = "none"  # TOML has no word for it
 _TOP = {
     "kind",
     "about",
@@ -110,8 +112,20 @@ class Recipe:
                 'data: expected folder = "PATH" with your recordings. Pass --set data.folder=PATH, or take simulated '
                 "melodies with --set data.corpus=melodies."
             )
-        corpus: Corpus = _section("data", CORPORA[kind], settings)
+        corpus: Corpus = _section("data", CORPORA[kind], settings, self.kind)
         return corpus
+
+    def toml(self) -> str:
+        """Write the recipe as a file that `read_recipe` reads: all settings, and paths that hold from any folder."""
+        table = asdict(self)
+        if self.codec is not None and self.codec not in weights.entries():
+            path = os.path.expanduser(self.codec)
+            table["codec"] = os.path.abspath(path) if os.path.isfile(path) else self.codec
+        if "folder" in self.data:
+            table["data"]["folder"] = os.path.abspath(os.path.expanduser(self.data["folder"]))
+        if self.loop.clip is None:
+            table["loop"]["clip"] = _NONE
+        return as_toml(table)
 
 
 def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> Recipe:
@@ -122,7 +136,8 @@ def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> 
     source : str or Path
         A file, or a name that `presets` lists.
     changes : sequence of str
-        Single values instead of those in the file: ``"loop.steps=2000"``, ``"training.noise.noised=both"``.
+        Single values instead of those in the file: ``"loop.steps=2000"``, ``"training.noise.noised=both"``. For None,
+        of which TOML knows nothing, write "none": ``"loop.clip=none"``.
 
     Returns
     -------
@@ -140,6 +155,8 @@ def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> 
     >>> read_recipe("small-both", ["loop.steps=500"]).loop.steps
     500
     """
+    if isinstance(changes, str) or not all(isinstance(change, str) for change in changes):
+        raise TypeError(f'changes: expected a list of texts, such as ["loop.steps=2000"], got {changes!r}.')
     name, table = written(source)
     for change in changes:
         table = changed(table, change)
@@ -150,14 +167,14 @@ def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> 
 
 
 def _recipe(table: dict[str, Any], name: str) -> Recipe:
-    _known_keys("recipe", table, _TOP)
-    kind = _checks.one_of("kind", table.get("kind", ""), KINDS)
-    codecs = kind == "codec"
+    kind = str(table.get("kind", ""))
+    _known_keys("recipe", table, _TOP, kind)
+    codecs = _checks.one_of("kind", kind, KINDS) == "codec"
     training = _table("training", table.get("training", {}))
     if codecs:
         for key, cls in (("noise", LatentNoise), ("linearity", Linearity)):
             if key in training:
-                training[key] = _section(f"training.{key}", cls, training[key])
+                training[key] = _section(f"training.{key}", cls, training[key], kind)
     data = _table("data", table.get("data", {}))
     if "folder" in data:
         _text("data.folder", data["folder"])
@@ -165,9 +182,9 @@ def _recipe(table: dict[str, Any], name: str) -> Recipe:
         kind=kind,
         name=table.get("name", name),
         about=table.get("about", ""),
-        network=_section("network", CodecConfig if codecs else FlowConfig, table.get("network", {})),
-        training=_section("training", CodecTraining if codecs else FlowTraining, training),
-        loop=_section("loop", LoopConfig, table.get("loop", {})),
+        network=_section("network", CodecConfig if codecs else FlowConfig, table.get("network", {}), kind),
+        training=_section("training", CodecTraining if codecs else FlowTraining, training, kind),
+        loop=_section("loop", LoopConfig, table.get("loop", {}), kind),
         data=data,
         licence=table.get("licence", "unknown"),
         limits=table.get("limits", ()),
@@ -196,13 +213,15 @@ def _check_name(name: str) -> None:
         )
 
 
-def _section(name: str, cls: type, table: object) -> Any:
+def _section(name: str, cls: type, table: object, kind: str) -> Any:
     """An instance of a record, whose fields are the keys of a table."""
     table = _table(name, table)
     known = {one.name: str(one.type) for one in fields(cls) if one.init}
-    _known_keys(name, table, set(known))
+    _known_keys(name, table, set(known), kind)
     for key, value in table.items():
         _check_shape(f"{name}.{key}", known[key], value)
+        if value == _NONE and known[key].endswith("| None"):
+            table[key] = None
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     try:
         return cls(**given)
@@ -228,9 +247,27 @@ def _table(name: str, table: object) -> dict[str, Any]:
     return dict(table)
 
 
-def _known_keys(name: str, table: Mapping[str, Any], known: set[str]) -> None:
+def _known_keys(name: str, table: Mapping[str, Any], known: set[str], kind: str) -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Expected some of {_checks.listed(sorted(known), 30)}."
+            near = _elsewhere(key, name, kind) or difflib.get_close_matches(key, known, 1)
+            meant = " or ".join(map(repr, near))
+            hint = f"Did you mean {meant}?" if near else f"Expected some of {_checks.listed(sorted(known), 30)}."
             raise ValueError(f"{name}: {key!r} is no setting here. {hint}")
+
+
+def _elsewhere(key: str, name: str, kind: str) -> list[str]:
+    """A setting with the sections that have it, that of `name` left out."""
+    codecs = kind == "codec"
+    sections: dict[str, list[type]] = {
+        "network": [CodecConfig if codecs else FlowConfig],
+        "training": [CodecTraining if codecs else FlowTraining],
+        "training.noise": [LatentNoise] if codecs else [],
+        "training.linearity": [Linearity] if codecs else [],
+        "loop": [LoopConfig],
+        "data": list(CORPORA.values()),
+        "data.grammar": [MelodyGrammar],
+    }
+    own = {place: {one.name for cls in some for one in fields(cls) if one.init} for place, some in sections.items()}
+    own["data.grammar"].remove("rhythm")  # the corpus draws it
+    return [key] * (key in _TOP) + [f"{place}.{key}" for place in own if key in own[place] and place != name]

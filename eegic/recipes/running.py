@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from eegic import _devices, _files, weights
@@ -18,18 +19,23 @@ from eegic.codec.training import CodecObjective, CodecTraining, starting_network
 from eegic.datasets import MelodyCorpus
 from eegic.history import History
 from eegic.recipes.assessment import assess
-from eegic.recipes.card import card
-from eegic.recipes.recipe import Recipe
+from eegic.recipes.card import card, duration
+from eegic.recipes.recipe import Recipe, read_recipe
 from eegic.surprisal import FlowConfig, SurprisalModel
+from eegic.surprisal.latents import encoded
 from eegic.surprisal.networks import ARFlow
-from eegic.surprisal.training import FlowObjective, FlowTraining, train_surprisal
-from eegic.training import first_process, generator
+from eegic.surprisal.training import FlowObjective, FlowTraining, check_sizes, train_surprisal
+from eegic.training import first_process
+from eegic.training.checkpoint import Checkpoints
 from eegic.training.distributed import Ranks
 from eegic.training.learner import Learner
+from eegic.training.objective import PARTS
+from eegic.weights.manifest import WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RECIPE = "recipe.toml"  # in the folder of a training
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of noise, in a card
 NOTES_TITLE = "Information content of held-out notes, and their true surprisal"
 _MELODY_SECONDS = 20.0
@@ -52,7 +58,7 @@ def follow(
     recipe : Recipe
         From `read_recipe`.
     out : str or Path
-        Folder for checkpoints, history, model and its card (NAME.md).
+        Folder for the recipe itself (``recipe.toml``), checkpoints, history, model and its card (``NAME.md``).
     device, resume, progress, after_validation
         As for `eegic.codec.training.train_codec`.
 
@@ -60,6 +66,7 @@ def follow(
     -------
     Codec or SurprisalModel
     """
+    _check(recipe)
     how: dict[str, Any] = {
         "licence": recipe.licence,
         "device": device,
@@ -71,7 +78,8 @@ def follow(
     tables: dict[str, pd.DataFrame] = {}
     model: Codec | SurprisalModel
     if isinstance(recipe.network, CodecConfig) and isinstance(recipe.training, CodecTraining):
-        initial = None if recipe.codec is None else load_codec(recipe.codec, device="cpu")
+        initial = _initial(recipe)
+        _write_down(recipe, folder)
         model = train_codec(
             corpus, out, config=recipe.network, training=recipe.training, loop=recipe.loop, initial=initial,
             name=recipe.name, **how,
@@ -79,6 +87,7 @@ def follow(
     else:
         assert isinstance(recipe.network, FlowConfig) and isinstance(recipe.training, FlowTraining)
         codec = load_codec(codec_of(recipe), device=device)
+        _write_down(recipe, folder)
         model = train_surprisal(
             codec, corpus, out, config=recipe.network, training=recipe.training, loop=recipe.loop, name=recipe.name,
             codec_name=_found_from(codec_of(recipe), folder), **how,
@@ -92,6 +101,32 @@ def follow(
         with _files.replacing(folder / f"{recipe.name}.md") as draft:
             draft.write_text(text, encoding="utf-8")
     return model
+
+
+def _check(recipe: Recipe) -> None:
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"recipe: expected a Recipe, got {recipe!r}. read_recipe(NAME_OR_PATH) makes one.")
+
+
+def _write_down(recipe: Recipe, folder: Path) -> None:
+    """Leave the recipe in the folder. Where there is a run already, its own stays, and must be of the same kind."""
+    if not first_process():
+        return
+    run, path = Checkpoints(folder, {}), folder / RECIPE
+    with run.held():
+        if not run.steps():
+            with _files.replacing(path) as draft:
+                draft.write_text(recipe.toml(), encoding="utf-8")
+        elif path.is_file() and (begun := read_recipe(path)).kind != recipe.kind:
+            raise ValueError(
+                f"{folder}: holds the training of a {WORDS[begun.kind]} ({begun.name}), but {recipe.name} is a recipe "
+                f"for a {WORDS[recipe.kind]}. Train in another folder."
+            )
+
+
+def _initial(recipe: Recipe) -> Codec | None:
+    """The codec that another one starts from."""
+    return None if recipe.codec is None else load_codec(codec_of(recipe), device="cpu")
 
 
 def _digest(recipe: Recipe, folder: Path) -> str:
@@ -134,6 +169,11 @@ class Trial:
         How much is learned from in a second.
     unit : str
         Of the rate: seconds of sound, or latents.
+    steps, batch : int
+        Of the recipe: how often its weights are updated, and from how many examples.
+    whole : float
+        Seconds for all of it, if time grows with the batch (on a GPU it grows less): making batches, gradients and
+        updates, and for a surprisal model the encoding of the sound. Validations come on top.
     """
 
     parameters: int
@@ -144,6 +184,9 @@ class Trial:
     device: str
     rate: float
     unit: str
+    steps: int
+    batch: int
+    whole: float
 
     def __str__(self) -> str:
         """Several lines for a terminal."""
@@ -151,7 +194,8 @@ class Trial:
         return (
             f"parameters   {self.parameters:,}\nbatch        {shapes}\nloss         {self.loss:.5g}\n"
             f"step         {self.seconds:.3g} s on {self.device}: {self.rate:.3g} {self.unit} per second\n"
-            f"memory       {self.memory / 2**30:.2f} GiB at most"
+            f"memory       {self.memory / 2**30:.2f} GiB at most\n"
+            f"all of it    {self.steps:,} steps of batch {self.batch}: about {duration(self.whole)}, and validations"
         )
 
 
@@ -159,7 +203,7 @@ def attempt(recipe: Recipe, *, device: str = "auto", batch: int = _TINY) -> Tria
     """Take two steps of a recipe with a tiny batch, and measure the second: does it fit, how long will it take?
 
     They are steps of the training itself, average of the weights included, but for `LoopConfig.compile`, and for the
-    precision on a CPU, which is float32.
+    precision on a CPU, which is float32. Codec and sound are those of the recipe: what is wrong with them shows.
 
     Parameters
     ----------
@@ -174,18 +218,25 @@ def attempt(recipe: Recipe, *, device: str = "auto", batch: int = _TINY) -> Tria
     -------
     Trial
     """
+    _check(recipe)
     where = _devices.resolve(device)
-    objective, amount, unit = _objective(recipe, batch)
+    objective, amount, unit, before = _objective(recipe, batch, device)
     precision = recipe.loop.precision if where.type == "cuda" else "float32"
     learner = Learner(objective, replace(recipe.loop, precision=precision, compile=False), Ranks(0, 1, where))
-    given = objective.batch("train", 0)
+    objective.prepare()
+    objective.batch("validation", 0)  # there is sound for it, too
     for step in range(2):
+        start = time.perf_counter()
+        given = objective.batch("train", step)
+        made = time.perf_counter() - start
         _finish(where)
         start = time.perf_counter()
         loss, _ = learner.gradient(given, step)
         learner.update(step)
         _finish(where)
         took = time.perf_counter() - start
+    workers = recipe.loop.workers
+    each = max(took, made / workers) if workers else took + made
     return Trial(
         parameters=sum(parameter.numel() for parameter in learner.parameters),
         shapes={name: tuple(tensor.shape) for name, tensor in given.items()},
@@ -195,25 +246,30 @@ def attempt(recipe: Recipe, *, device: str = "auto", batch: int = _TINY) -> Tria
         device=str(where),
         rate=amount / took,
         unit=unit,
+        steps=recipe.loop.steps,
+        batch=recipe.training.batch,
+        whole=before + each * recipe.loop.steps * recipe.training.batch / batch,
     )
 
 
-def _objective(recipe: Recipe, batch: int) -> tuple[CodecObjective | FlowObjective, float, str]:
-    """What the recipe trains, with tiny batches; how much is in each, and of what.
+def _objective(recipe: Recipe, batch: int, device: str) -> tuple[CodecObjective | FlowObjective, float, str, float]:
+    """What the recipe trains, with tiny batches; how much is in each, of what, and the seconds before the first step.
 
-    A surprisal model is tried on normal latents: their statistics do not matter for time and memory.
+    A surprisal model is tried on as many stretches as there are examples in a batch.
     """
-    training = replace(recipe.training, batch=batch)
+    corpus, training = recipe.corpus(), replace(recipe.training, batch=batch)
     if isinstance(recipe.network, CodecConfig) and isinstance(training, CodecTraining):
-        networks = starting_networks(recipe.network, None, recipe.loop.seed)
+        networks = starting_networks(recipe.network, _initial(recipe), recipe.loop.seed)
         seconds = batch * training.latents * recipe.network.samples_per_latent / recipe.network.sfreq
-        return CodecObjective(networks, recipe.network, training, recipe.corpus()), seconds, "s of sound"
+        return CodecObjective(networks, recipe.network, training, corpus), seconds, "s of sound", 0.0
     assert isinstance(recipe.network, FlowConfig) and isinstance(training, FlowTraining)
-    draws = generator(recipe.loop.seed, "trial")
-    latents = torch.randn((batch, training.window, recipe.network.data), generator=draws).numpy()
-    objective = FlowObjective(ARFlow(recipe.network), training, lambda part: latents, recipe.loop.seed)
-    objective.prepare()
-    return objective, batch * training.window, "latents"
+    codec = load_codec(codec_of(recipe), device=device)
+    check_sizes(recipe.network, training, codec)
+    n_samples, start = codec.config.n_samples(training.frames), time.perf_counter()
+    latents = {part: np.stack([encoded(codec, corpus, part, i, n_samples) for i in range(batch)]) for part in PARTS}
+    each = (time.perf_counter() - start) / (len(PARTS) * batch)
+    objective = FlowObjective(ARFlow(recipe.network), training, latents.__getitem__, recipe.loop.seed)
+    return objective, batch * training.window, "latents", each * (training.stretches + training.validation)
 
 
 def _finish(where: torch.device) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
@@ -39,6 +42,19 @@ def written(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
             f"{source}: no such file, and no recipe of that name: {_checks.listed(known, 30)}.{hint}"
         )
     return name, _based(table, name)
+
+
+def as_toml(table: Mapping[str, Any], within: str = "") -> str:
+    """Write a table as TOML; what is None is left out."""
+    values, tables = [], []
+    for key, value in table.items():
+        name = key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key, ensure_ascii=False)
+        if isinstance(value, Mapping):
+            tables.append(f"\n[{within}{name}]\n{as_toml(value, f'{within}{name}.')}")
+        elif value is not None:
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets pass
+            values.append(f"{name} = {text}\n")
+    return "".join(values + tables)
 
 
 def changed(table: dict[str, Any], change: str) -> dict[str, Any]:

@@ -299,10 +299,8 @@ def _models(
         raise TypeError("model, codec: expected a surprisal model, then a codec, got them the other way round.")
     model = model.to(device) if isinstance(model, SurprisalModel) else load_surprisal(model, device=device)
     if codec is None:
-        if model.codec is None:
-            raise ValueError(f"codec: {model.name} does not say which codec it knows. Pass codec=.")
-        codec = model.codec
-    if not isinstance(codec, Codec):
+        codec = codec_of(model, device)
+    elif not isinstance(codec, Codec):
         codec = load_codec(codec, device=device)
     elif codec.device != _devices.resolve(device):
         codec = codec.to(device)  # builds its networks anew, which takes longer than a short sound
@@ -317,6 +315,18 @@ def _models(
             f"{model.config.data}. Pass the codec that it was trained with."
         )
     return model, codec
+
+
+def codec_of(model: SurprisalModel, device: str) -> Codec:
+    """Load the codec that a model names, or say where it was looked for."""
+    if model.codec is None:
+        raise ValueError(f"codec: {model.name} does not say which codec it knows. Pass codec=.")
+    if model.codec not in weights.entries() and not Path(model.codec).is_file():
+        raise FileNotFoundError(
+            f"codec: {model.name} names {model.codec!r} as its codec. There is no such file beside the model, none "
+            f"from {Path.cwd()}, and no codec of that name comes with eegic. Pass codec=PATH."
+        )
+    return load_codec(model.codec, device=device)
 
 
 def _encoded_all(

@@ -65,7 +65,7 @@ def cached_latents(
             numbers = range(start, start + SHARD)
             shard = _kept(path, key)
             if shard is None:
-                shard = np.stack([_encoded(codec, corpus, part, number, n_samples) for number in numbers])
+                shard = np.stack([encoded(codec, corpus, part, number, n_samples) for number in numbers])
                 _files.write_npz(path, {"schema": np.array(_SCHEMA), "key": np.array(key), "latents": shard})
             shards.append(shard)
             bar.update(min(SHARD, stretches - start))
@@ -75,7 +75,8 @@ def cached_latents(
 _SCHEMA = "eegic.latents/1"
 
 
-def _encoded(codec: Codec, corpus: Corpus, part: str, number: int, n_samples: int) -> np.ndarray:
+def encoded(codec: Codec, corpus: Corpus, part: str, number: int, n_samples: int) -> np.ndarray:
+    """Latents of one stretch of a corpus, float32, shape (frames, dim)."""
     sound = corpus.stretch(part, number, n_samples, codec.config.sfreq)
     return codec.encode(Audio(sound, codec.config.sfreq, f"{part}-{number}"))
 

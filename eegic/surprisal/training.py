@@ -200,13 +200,7 @@ def train_surprisal(
     """
     training, loop = training or FlowTraining(), loop or LoopConfig()
     config = config or FlowConfig(data=codec.dim, width=128, depth=2, heads=2, blocks=4, max_seq_length=training.window)
-    if config.data != codec.dim:
-        raise ValueError(f"config: expected data={codec.dim}, the dimensions of {codec.name}, got {config.data}.")
-    if config.max_seq_length > training.window:
-        raise ValueError(
-            f"config: expected max_seq_length up to window={training.window}, got {config.max_seq_length}: further "
-            "back the model would look, but never has in training. Lower max_seq_length, or take a longer window."
-        )
+    check_sizes(config, training, codec)
 
     def latents(part: str) -> np.ndarray:
         n = training.stretches if part == "train" else training.validation
@@ -233,3 +227,14 @@ def train_surprisal(
     if first_process():
         trained.save(Path(out) / f"{name}.safetensors")
     return trained
+
+
+def check_sizes(config: FlowConfig, training: FlowTraining, codec: Codec) -> None:
+    """Say where a model does not fit its codec, or looks further back than it learns to."""
+    if config.data != codec.dim:
+        raise ValueError(f"config: expected data={codec.dim}, the dimensions of {codec.name}, got {config.data}.")
+    if config.max_seq_length > training.window:
+        raise ValueError(
+            f"config: expected max_seq_length up to window={training.window}, got {config.max_seq_length}: further "
+            "back the model would look, but never has in training. Lower max_seq_length, or take a longer window."
+        )

@@ -23,6 +23,7 @@ from eegic import _files
 
 SCHEMA = "eegic.training/1"
 _KEPT = 2
+_TOLD = 5  # differences between two runs; more would bury them
 _NAME = re.compile(r"step-(\d{6,})\.json")
 _ABSENT = "nothing"
 
@@ -158,9 +159,10 @@ class Checkpoints:
         then = {name: checkpoint.about.get(name) for name in self.run}
         changed = [f"{name}: {before} then, {now} now" for name, before, now in _differences(then, self.run)]
         if changed:
+            others = [f"and {len(changed) - _TOLD} more"] if len(changed) > _TOLD else []
             raise ValueError(
-                f"{self.path(checkpoint.step)}: comes from another run. {'; '.join(changed)}. Go on with what it was "
-                "begun with, or train in another folder."
+                f"{self.path(checkpoint.step)}: comes from another run. {'; '.join(changed[:_TOLD] + others)}. Go on "
+                "with what it was begun with, or train in another folder."
             )
 
     def _remove_others(self) -> None:

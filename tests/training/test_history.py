@@ -62,6 +62,13 @@ def test_what_is_written_is_read(tmp_path):
     assert not read.rows[1].metrics
 
 
+def test_a_history_is_shown_on_one_line():
+    assert repr(History(ROWS)) == "History(3 rows, last step 20, last validation 0.25)"
+    assert repr(History(ROWS[:2])) == "History(2 rows, last step 10, last validation 0.3333)"
+    assert repr(History(ROWS[1:2])) == "History(1 row, last step 10)"
+    assert repr(History()) == "History(no rows)"
+
+
 def test_unknown_columns_are_named():
     with pytest.raises(ValueError, match="name: expected one of .* got 'los'. Did you mean 'loss'"):
         History(ROWS).column("los")
