@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from eegic import _checks
+from eegic import _checks, stats
 from eegic.trf import design as designing
 from eegic.trf import lags as lagging
 from eegic.trf import surrogates
@@ -27,7 +27,6 @@ from eegic.trf.folds import labels_of
 from eegic.trf.inputs import Trials, check_arrays, to_numpy
 from eegic.trf.model import TRF
 from eegic.trf.surrogates import Music
-from eegic.trf.verdicts import attainable
 
 Array = Any
 _BETWEEN = ("repair", "pseudo")  # nulls that exchange between sounds; the others turn within them
@@ -219,7 +218,7 @@ class Rehearsal:
         n_folds, n_null = self.options["n_folds"] or 3, self.n_surrogates(n_sounds)
         if self.options["gap"] is None and n_sounds < n_folds:
             return f"{n_sounds} sounds cannot make {n_folds} folds. Use fewer folds, or more sounds."
-        if attainable(level, n_null) > 0:
+        if stats.attainable(level, n_null) > 0:
             return ""
         more = f"at least n_null={math.ceil(1 / level) - 1}" if n_null == self.options["n_null"] else "more sounds"
         return f"{n_sounds} sounds give {n_null} surrogates, so no p-value can be {level:g} or below. Use {more}."

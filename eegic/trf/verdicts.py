@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from eegic import stats
 
 _TIE = 1e-9
 
@@ -53,7 +54,7 @@ class FalsePositives:
     @property
     def nominal(self) -> float:
         """Rate of a valid test: `level`, or the nearest possible p-value below it."""
-        return attainable(self.level, self.n_null)
+        return stats.attainable(self.level, self.n_null)
 
     @property
     def verdict(self) -> str:
@@ -191,11 +192,6 @@ def _fit(found: np.ndarray, n_checks: int, x: np.ndarray, level: float) -> tuple
     fits = [minimize(unlikely, start, bounds=[(low - 5, high + 5), (0.2, 8.0)]) for start in starts]
     half, slope = min(fits, key=lambda fit: fit.fun).x
     return float(half), float(slope)
-
-
-def attainable(level: float, n_surrogates: int) -> float:
-    """The largest p-value not above the level, or 0."""
-    return math.floor(level * (n_surrogates + 1) + _TIE) / (n_surrogates + 1)
 
 
 def _interval(k: int, n: int) -> np.ndarray:

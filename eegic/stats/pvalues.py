@@ -1,12 +1,15 @@
-"""P-values from null distributions: arrays in, arrays out."""
+"""P-values from null distributions, single and corrected for all channels, and the levels that they can reach."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from eegic import _checks
+from eegic.stats.inputs import probability
 
-_TIE = 1e-9  # of a statistic, or of the spread of its null: a smaller difference is rounding
+TIE = 1e-9  # of a statistic, or of the spread of its null: a smaller difference is rounding
 
 
 def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
@@ -30,7 +33,7 @@ def p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     >>> p_value(np.array([2.0, 0.0]), np.array([[1.0, 1.0], [3.0, -1.0], [0.0, 0.0]]))
     array([0.5 , 0.75])
     """
-    return _p_value(*_checked(observed, null))
+    return unchecked_p_value(*checked(observed, null))
 
 
 def error_of_corrected(null: np.ndarray) -> np.ndarray:
@@ -70,7 +73,7 @@ def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (n_channels,)
     """
-    observed, null = _checked(_checks.real_array("observed", observed, 1, axes="(n_channels,)"), null)
+    observed, null = checked(_checks.real_array("observed", observed, 1, axes="(n_channels,)"), null)
     pooled = np.concatenate([observed[None], null])
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (pooled - pooled.mean(axis=0)) / pooled.std(axis=0)
@@ -78,10 +81,36 @@ def max_statistic(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     if not usable.any():
         return np.full(len(observed), np.nan)
     largest = z[1:, usable].max(axis=1)
-    return _p_value(np.where(usable, z[0], np.nan), largest[:, None])
+    return unchecked_p_value(np.where(usable, z[0], np.nan), largest[:, None])
 
 
-def _checked(observed: object, null: object) -> tuple[np.ndarray, np.ndarray]:
+def attainable(level: float, n_surrogates: int) -> float:
+    """Return the largest p-value not above the level that so many surrogates can give, or 0.
+
+    p-values are multiples of ``1 / (n_surrogates + 1)``. A test at a level between two of them rejects as often as one
+    at the lower: that one is the level to compare a rate with, or to base a `prevalence` on.
+
+    Parameters
+    ----------
+    level : float
+        Between 0 and 1.
+    n_surrogates : int
+        0 or more.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> attainable(0.05, 99), attainable(0.05, 255), attainable(0.05, 9)
+    (0.05, 0.046875, 0.0)
+    """
+    size = _checks.count("n_surrogates", n_surrogates, minimum=0) + 1
+    return math.floor(probability("level", level) * size + TIE) / size
+
+
+def checked(observed: object, null: object) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays of real numbers, once there are surrogates and each looks like the observed statistics."""
     pair = []
     for name, value, axes in (("observed", observed, "(...)"), ("null", null, "(n_null, ...)")):
@@ -98,8 +127,9 @@ def _checked(observed: object, null: object) -> tuple[np.ndarray, np.ndarray]:
     return pair[0], pair[1]
 
 
-def _p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+def unchecked_p_value(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """`p_value` of arrays that fit: `null` may also be (n_null, 1), one for all."""
     with np.errstate(invalid="ignore"):
         scale = np.fmax(np.abs(observed), np.std(null, axis=0))
-    smaller = null < observed - _TIE * scale  # an undefined surrogate is not smaller
+    smaller = null < observed - TIE * scale  # an undefined surrogate is not smaller
     return np.where(np.isnan(observed), np.nan, (1 + (~smaller).sum(axis=0)) / (1 + len(null)))
