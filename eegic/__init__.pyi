@@ -4,6 +4,7 @@ from . import linearity as linearity
 from . import perceptual as perceptual
 from . import recipes as recipes
 from . import stats as stats
+from . import study as study
 from . import trf as trf
 from . import weights as weights
 from .audio import Audio as Audio
@@ -44,9 +45,18 @@ from .features import envelope as envelope
 from .features import envelope_derivative as envelope_derivative
 from .features import gammatone_spectrogram as gammatone_spectrogram
 from .features import onset_strength as onset_strength
+from .group import MixedModel as MixedModel
+from .group import cluster_test as cluster_test
+from .group import compare_models as compare_models
+from .group import group_regression as group_regression
+from .group import group_test as group_test
+from .group import mixed_model as mixed_model
 from .history import History as History
+from .results import GroupResult as GroupResult
 from .results import Tracking as Tracking
 from .series import FeatureSeries as FeatureSeries
+from .study import report_group as report_group
+from .study import report_participant as report_participant
 from .surprisal import FlowConfig as FlowConfig
 from .surprisal import LatentIC as LatentIC
 from .surprisal import MelodyModel as MelodyModel
@@ -64,8 +74,10 @@ from .surprisal.training import train_surprisal as train_surprisal
 from .tracking import cortical_tracking as cortical_tracking
 from .training import LoopConfig as LoopConfig
 from .viz import plot_alignment_qc as plot_alignment_qc
+from .viz import plot_delta_r as plot_delta_r
 from .viz import plot_features as plot_features
 from .viz import plot_information_content as plot_information_content
+from .viz import plot_noise_profile as plot_noise_profile
 from .viz import plot_null as plot_null
 from .viz import plot_topography as plot_topography
 from .viz import plot_training as plot_training

@@ -39,7 +39,7 @@ def common(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for sounds, features, scores, settings and the figure.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for sounds, features, scores, figures, report and settings.")] = Path(
         "eegic-demo"
     ),
     participants: Annotated[int, typer.Option(min=1, help="Simulated listeners.")] = 6,
@@ -49,7 +49,7 @@ def demo(
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
 ) -> None:
-    """Run the whole line on a simulated study whose truth is known (about half a minute)."""
+    """Run the whole line on a simulated study whose truth is known (about a minute)."""
     import matplotlib
 
     from eegic import demo

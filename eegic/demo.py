@@ -1,4 +1,4 @@
-"""The whole line on a simulated study: sound, features, EEG, models, scores, figure."""
+"""The whole line on a simulated study: sound, features, EEG, models, scores, claims, figures, report."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eegic import __version__, _files, datasets, stats, viz
+from eegic import __version__, _files, datasets, viz
 from eegic.codec import load_codec
+from eegic.group import group_test
 from eegic.recipes.assessment import of_notes
-from eegic.results import Tracking
+from eegic.results import GroupResult, Tracking
 from eegic.series import FeatureSeries
-from eegic.surprisal import information_content, rank_correlation
+from eegic.study import report_group
+from eegic.surprisal import SurprisalModel, information_content, load_surprisal, rank_correlation
 from eegic.tracking import cortical_tracking
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from eegic.eeg import Participant
@@ -28,47 +30,9 @@ if TYPE_CHECKING:
 SFREQ = 64.0
 MODEL = {"tmin": 0.0, "tmax": 0.4, "alphas": tuple(float(a) for a in np.logspace(-3, 3, 7)), "n_folds": 4}
 N_NULL = 199
-NOISE = 0.5  # level at which the sound is listened to
-HEARD = "sound's IC"  # the feature that comes from the sound alone
+NOISE = (0.0, 0.3, 0.5)  # levels at which the sound is listened to
+LISTENERS = ("mini", "untrained")  # to the sound alone; a feature is called by one of them and the level
 _SHOWN = 8.0  # seconds of music in the figure
-
-
-@dataclass(frozen=True, eq=False)
-class Together:
-    """What a feature adds, participants averaged; surrogate k exchanges the same melodies for all: nulls average too.
-
-    Attributes
-    ----------
-    gain : ndarray, shape (n_channels,)
-        Raw gain in r.
-    null : ndarray, shape (n_null, n_channels)
-        The same under each surrogate.
-    """
-
-    gain: np.ndarray
-    null: np.ndarray
-
-    @classmethod
-    def of(cls, results: dict[str, Tracking], model: str = "surprisal") -> Together:
-        """Average over participants."""
-        row = list(next(iter(results.values())).models).index(model)
-        gains, nulls = ([getattr(one, what)[row] for one in results.values()] for what in ("gain", "null"))
-        return cls(np.mean(gains, axis=0), np.mean(nulls, axis=0))
-
-    @property
-    def corrected(self) -> np.ndarray:
-        """Gain beyond the mean of its null, shape (n_channels,)."""
-        return np.asarray(self.gain - self.null.mean(axis=0))
-
-    @property
-    def p_maxt(self) -> np.ndarray:
-        """p-values corrected for all channels, shape (n_channels,)."""
-        return stats.max_statistic(self.gain, self.null)
-
-    @property
-    def p_mean(self) -> float:
-        """p-value of the mean over channels."""
-        return float(stats.p_value(self.gain.mean(), self.null.mean(axis=1)))
 
 
 def run(
@@ -108,23 +72,37 @@ def run(
     for name, series in features.items():
         study.audio[name].write(out / "sounds" / f"{name}.wav")
         series.save(out / "features" / f"{name}.npz")
-    say(f"3. Temporal response functions with and without each of the two, and {N_NULL} surrogates that exchange it")
+    say(f"3. Temporal response functions with and without each of them, and {N_NULL} surrogates that exchange it")
     people = tqdm(study.participants, desc="Fitting", unit="participant", disable=None)
     results = {person.name: track(person, study, heard, seed) for person in people}
     for name, result in results.items():
         result.save(out / "results" / f"{name}.npz")
     for name, by in (("scores.tsv", "trial"), ("gains.tsv", "channel")):
+        _write_table(pd.concat([one.to_frame(by) for one in results.values()]), out / name)
+    figures = {"demo.png": figure(study, features, results)}
+    group = group_test(results.values(), rng=seed) if n_participants > 1 else None
+    if group is not None:
+        say("4. The group: what can be said of other listeners, and of other melodies")
+        group.save(out / "group.npz")
+        _write_table(group.to_frame("region"), out / "group.tsv")
+        figures |= {"bars.png": viz.plot_delta_r(group), "maps.png": viz.plot_topography(group)}
+        report_group(group, out / "report.html", participants=results.values(), progress=False)
+    for name, drawn in figures.items():
         with _files.replacing(out / name) as draft:
-            pd.concat([one.to_frame(by) for one in results.values()]).to_csv(draft, sep="\t", index=False)
-    with _files.replacing(out / "demo.png") as draft:
-        figure(study, features, results).savefig(draft, dpi=150)
+            drawn.savefig(draft, dpi=150)
     settings = {"effect": effect, "seed": seed, "duration": duration, "participants": n_participants, "noise": NOISE}
     with _files.replacing(out / "settings.json") as draft:
         draft.write_text(json.dumps({**settings, "eegic": __version__}, indent=2) + "\n", encoding="utf-8")
-    _report(results, _agreement(study, heard), effect, out, say)
+    _account(results, group, _agreement(study, heard), effect, say)
+    _contents(out, group is not None, say)
     if replaces:
         say(f"An earlier demo in {out} was replaced.")
     return results
+
+
+def _write_table(frame: pd.DataFrame, path: Path) -> None:
+    with _files.replacing(path) as draft:
+        frame.to_csv(draft, sep="\t", index=False)
 
 
 def _open(out: Path) -> bool:
@@ -140,13 +118,21 @@ def _open(out: Path) -> bool:
 
 
 def _heard(study: datasets.Study, seed: int) -> dict[str, FeatureSeries]:
-    """Information content of each note in nats, from the sound alone, less the mean of all notes."""
-    codec = load_codec("mini")
-    series = information_content(study.audio, "mini", NOISE, codec=codec, rng=seed)
-    notes = {name: of_notes(series[name], melody, codec) for name, melody in study.melodies.items()}
-    usual = np.nanmean(np.concatenate([one.values for one in notes.values()]))
-    # what is not known, before the first latent that has a past, is as surprising as usual
-    return {name: FeatureSeries(np.nan_to_num(one.values - usual), one.times, HEARD) for name, one in notes.items()}
+    """Information content of each note in nats, from the sound alone, less the mean of all notes; by model and level.
+
+    The untrained network has the form of the trained one: what it tells comes from the form, not from experience.
+    """
+    codec, trained = load_codec("mini"), load_surprisal("mini")
+    found: dict[str, list[FeatureSeries]] = {name: [] for name in study.stimuli}
+    for who, model in zip(LISTENERS, (trained, SurprisalModel.untrained(trained.config)), strict=True):
+        series = information_content(study.audio, model, NOISE, codec=codec, rng=seed)
+        notes = {name: of_notes(series[name], melody, codec) for name, melody in study.melodies.items()}
+        usual = np.nanmean(np.concatenate([one.values for one in notes.values()]), axis=0)
+        names = [f"{who} {level:g}" for level in NOISE]
+        for name, one in notes.items():
+            # what is not known, before the first latent that has a past, is as surprising as usual
+            found[name].append(FeatureSeries(np.nan_to_num(one.values - usual), one.times, names))
+    return {name: first.stack(*others) for name, (first, *others) in found.items()}
 
 
 def _impulses(study: datasets.Study, heard: dict[str, FeatureSeries], name: str) -> FeatureSeries:
@@ -157,17 +143,16 @@ def _features(study: datasets.Study, heard: dict[str, FeatureSeries], name: str)
     return study.envelopes[name].stack(study.onsets[name], study.surprisal[name], _impulses(study, heard, name))
 
 
-def _agreement(study: datasets.Study, heard: dict[str, FeatureSeries]) -> float:
-    """Spearman correlation of the two kinds of surprisal over all notes."""
-    found, true = (
-        np.concatenate([one.values[:, 0] for one in kind])
-        for kind in (heard.values(), [melody.surprisal() for melody in study.melodies.values()])
-    )
-    return float(rank_correlation(found, true))
+def _agreement(study: datasets.Study, heard: dict[str, FeatureSeries]) -> dict[str, float]:
+    """Spearman correlation of each information content with the true surprisal over all notes."""
+    found = np.concatenate([one.values for one in heard.values()])
+    true = np.concatenate([melody.surprisal().values[:, 0] for melody in study.melodies.values()])
+    names = next(iter(heard.values())).names
+    return {name: float(rank_correlation(column, true)) for name, column in zip(names, found.T, strict=True)}
 
 
 def track(person: Participant, study: datasets.Study, heard: dict[str, FeatureSeries], seed: int) -> Tracking:
-    """Measure what each of the two kinds of surprisal adds to envelope and onsets for one participant."""
+    """Measure what each kind of surprisal adds to envelope and onsets for one participant."""
     baseline = {name: [study.envelopes[name], study.onsets[name]] for name in study.stimuli}
     added = {name: [study.surprisal[name], _impulses(study, heard, name)] for name in study.stimuli}
     with warnings.catch_warnings():
@@ -202,46 +187,69 @@ def figure(study: datasets.Study, features: dict[str, FeatureSeries], results: d
     course.set_title(f"How the EEG follows ({info['ch_names'][channel]})", loc="left")
     r = np.mean([one.r_reduced.mean(axis=0) for one in results.values()], axis=0)
     viz.plot_topography(r, info, label="held-out r", axes=before, title="Envelope and onsets")
-    group = Together.of(results)
-    title = "What surprisal adds (o: p < .05)"
-    viz.plot_topography(group.corrected, info, label="corrected Δr", mask=group.p_maxt < 0.05, axes=gain, title=title)
+    corrected = np.mean([one.corrected[0] for one in results.values()], axis=0)
+    viz.plot_topography(corrected, info, label="corrected Δr", axes=gain, title="What surprisal adds")
     return panels
 
 
-def _report(
-    results: dict[str, Tracking], agreement: float, effect: float, out: Path, say: Callable[[str], None]
+def _account(
+    results: dict[str, Tracking],
+    group: GroupResult | None,
+    agreement: dict[str, float],
+    effect: float,
+    say: Callable[[str], None],
 ) -> None:
-    group = Together.of(results)
-    rows = {name: (one.r_reduced, one.gain[0], one.corrected[0], one.p_mean[0]) for name, one in results.items()}
-    reduced = np.array([row[0].mean() for row in rows.values()])
-    rows["together"] = (reduced, group.gain, group.corrected, group.p_mean)
-    heard = Together.of(results, HEARD)
-    rows["from sound"] = (reduced, heard.gain, heard.corrected, heard.p_mean)
+    """What came out, and how to read it."""
     say("")
-    say(f"{'':<12} {'r reduced':>10} {'raw Δr':>10} {'corrected Δr':>14} {'p':>8}   (mean over channels)")
-    for name, (r, raw, corrected, p) in rows.items():
-        say(f"{name:<12} {r.mean():>10.4f} {raw.mean():>+10.4f} {corrected.mean():>+14.4f} {p:>8.3f}")
-    found = int((group.p_maxt < 0.05).sum())
+    say(f"{'surprisal':<12} {'r reduced':>10} {'raw Δr':>10} {'corrected Δr':>14} {'p':>8}   (mean over channels)")
+    for name, one in results.items():
+        r, raw, corrected = one.r_reduced.mean(), one.gain[0].mean(), one.corrected[0].mean()
+        say(f"{name:<12} {r:>10.4f} {raw:>+10.4f} {corrected:>+14.4f} {one.p_mean[0]:>8.3f}")
     say("")
     say("Reduced: envelope and onsets. Δr: what surprisal adds. A useless feature lowers held-out r, so raw Δr is")
     say("biased below zero; the null, in which melodies exchange what the baseline does not explain of surprisal, says")
-    say(f"by how much. Together, {found} of {len(group.gain)} channels have p < .05, corrected for all channels. The")
-    say(
-        f"smallest p that {N_NULL} surrogates allow is {1 / (N_NULL + 1):g}. It speaks of these melodies and listeners."
-    )
+    say(f"by how much. The smallest p that {N_NULL} surrogates allow is {1 / (N_NULL + 1):g}.")
+    if group is not None:
+        _account_of_group(group, agreement, say)
     say(f"Here the truth is known: the response to surprisal has {effect:g} times the SD of that to the envelope.")
-    say("From sound: all participants again, with information content that the bundled model 'mini' computed from the")
-    say(f"sound, instead of the true surprisal, with which its ranks correlate {agreement:.2f}.")
+
+
+def _account_of_group(group: GroupResult, agreement: dict[str, float], say: Callable[[str], None]) -> None:
+    table = group.to_frame("region").query("region == 'all'")
+    say("")
+    say(
+        f"{'together':<14} {'corrected Δr':>13} {'SE':>8} {'p listeners':>12} {'p pieces':>9} {'ranks r':>8}   (median)"
+    )
+    for row in table.itertuples():
+        ranks = f"{agreement[row.model]:>8.2f}" if row.model in agreement else f"{'':>8}"
+        numbers = f"{row.corrected:>+13.4f} {row.se:>8.4f} {row.p_listeners:>12.3f} {row.p_pieces:>9.3f}"
+        say(f"{row.model:<14} {numbers} {ranks}".rstrip())
+    say("")
+    smallest = group.p_min["listeners"]
+    say(f"Listeners: would others show it with these melodies? Sign flips; the smallest p is {smallest:.3g}.")
+    say("Pieces: would these listeners show it with others? Surrogates, which exchange the same melodies for all.")
+    say(
+        "mini, untrained: IC of the sound alone at three noise levels, by the bundled model and by an untrained network"
+    )
+    say("of its form; ranks r is its rank correlation with the true surprisal of the notes. What an untrained network")
+    say("adds is acoustics that the baseline lacks, not expectation: look at it before you believe a trained one.")
+
+
+def _contents(out: Path, grouped: bool, say: Callable[[str], None]) -> None:
+    """What was written, and where to go from here."""
     say("")
     for what, where, remark in (
-        ("Figure", "demo.png", ""),
+        ("Report", "report.html", "of the group: what was done, which claims it supports, figures, tables"),
+        ("Figures", "bars.png, maps.png", "Δr of every model, and where on the scalp"),
+        ("Group", "group.npz, group.tsv", "eegic.GroupResult.load reads it; its tests"),
+        ("Figure", "demo.png", "what was heard, how the EEG follows it, what surprisal adds"),
         ("Scores", "scores.tsv", "held-out r: one row per participant, model, trial and channel"),
         ("Gains", "gains.tsv", "Δr, its null and p-values: one row per participant, model and channel"),
         ("Results", "results/", "everything about each participant; eegic.Tracking.load reads them"),
         ("Settings", "settings.json", "what was asked, and the version of eegic"),
         ("Features", "features/", "one FeatureSeries per melody; FeatureSeries.load reads them"),
         ("Sounds", "sounds/", ""),
-    ):
-        say(f"{what:<9} {f'{out}/{where}':<32} {remark}".rstrip())
+    )[0 if grouped else 3 :]:
+        say(f"{what:<9} {f'{out}/{where}':<36} {remark}".rstrip())
     say("")
     say("Next: `eegic demo --effect 0` is the same study with nothing to find; the tutorials go on from here.")

@@ -18,9 +18,11 @@ from eegic import (
     Audio,
     FeatureSeries,
     FlowConfig,
+    GroupResult,
     SurprisalModel,
     Tracking,
     demo,
+    group_test,
     information_content,
     read_audio,
 )
@@ -116,51 +118,79 @@ def test_a_codec_that_is_missing_is_named_with_the_option_for_it(tmp_path, monke
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def quick():
+    """A demo that listens at one noise level only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "NOISE", (0.5,))
+        yield demo.run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, quick):
     out = tmp_path_factory.mktemp("demo")
     lines = []
-    results = demo.run(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
+    results = quick(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
     return out, results, "\n".join(lines)
 
 
 def test_demo_writes_what_it_says(finished):
     out, results, account = finished
-    for name in ("demo.png", "scores.tsv", "gains.tsv", "results/", "settings.json", "features/", "sounds/"):
+    for name in (
+        "demo.png",
+        "scores.tsv",
+        "gains.tsv",
+        "results/",
+        "settings.json",
+        "features/",
+        "sounds/",
+        "report.html",
+    ):
         assert (out / name).exists() and str(out / name) in account
+    for name in ("bars.png", "maps.png", "group.npz", "group.tsv"):
+        assert (out / name).exists() and name in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
     asked = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2}
-    settings = {**asked, "noise": demo.NOISE, "eegic": eegic.__version__}
+    settings = {**asked, "noise": [0.5], "eegic": eegic.__version__}
     assert json.loads((out / "settings.json").read_text()) == settings
     assert "replaced" not in account
     assert not list(out.glob(".*"))
     series = FeatureSeries.load(out / "features" / "melody-03.npz")
-    assert series.names == ("envelope", "onset", "surprisal", demo.HEARD) and series.n_times == 15 * 64
+    models = ("surprisal", "mini 0.5", "untrained 0.5")
+    assert series.names == ("envelope", "onset", *models) and series.n_times == 15 * 64
     assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
-    assert len(scores) == 2 * 2 * 8 * 32
+    assert len(scores) == 2 * 3 * 8 * 32
     mean = scores.groupby(["participant", "model"])["delta_r"].mean()
     for name, result in results.items():
-        for row, model in enumerate(("surprisal", demo.HEARD)):
+        for row, model in enumerate(models):
             assert mean[name, model] == pytest.approx(result.gain[row].mean())
         assert f"{result.corrected[0].mean():+.4f}" in account
         np.testing.assert_array_equal(Tracking.load(out / "results" / f"{name}.npz").null, result.null)
-    heard = demo.Together.of(results, demo.HEARD)
-    assert f"{heard.corrected.mean():+.4f}" in account
+    group = GroupResult.load(out / "group.npz")
+    for mean in group.summary[:, 0].mean(axis=1):
+        assert f"{mean:+.4f}" in account
 
 
-def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, tmp_path):
+def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, quick, tmp_path):
     _, strong, _ = finished
-    silent = demo.run(tmp_path, n_participants=2, duration=15.0, effect=0.0, seed=1, say=lambda line: None)
-    strong, silent = demo.Together.of(strong), demo.Together.of(silent)
-    assert strong.p_mean == 1 / 200 and (strong.p_maxt < 0.05).sum() > 8
-    assert silent.p_mean > 0.05 and silent.p_maxt.min() > 0.05
+    silent = quick(tmp_path, n_participants=2, duration=15.0, effect=0.0, seed=1, say=lambda line: None)
+    strong, silent = group_test(strong.values()), group_test(silent.values())
+    assert strong.p_pieces_by_region[0, 0] == 1 / 200 and (strong.p_pieces_maxt[0] < 0.05).sum() > 8
+    assert silent.p_pieces_by_region[0, 0] > 0.05 and silent.p_pieces_maxt[0].min() > 0.05
 
 
-def test_demo_is_the_same_again(finished, tmp_path):
+def test_a_demo_of_one_participant_claims_nothing_of_a_group(quick, tmp_path):
+    lines = []
+    quick(tmp_path, n_participants=1, duration=15.0, effect=1.0, seed=1, say=lines.append)
+    assert not (tmp_path / "report.html").exists() and (tmp_path / "demo.png").exists()
+    assert not any("report.html" in line or "listeners" in line for line in lines[1:])
+
+
+def test_demo_is_the_same_again(finished, quick, tmp_path):
     out, results, _ = finished
     (tmp_path / "scores.tsv").write_text("of an earlier demo")
     lines = []
-    again = demo.run(tmp_path, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
+    again = quick(tmp_path, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
     assert f"An earlier demo in {tmp_path} was replaced." in lines
     for name, result in results.items():
         np.testing.assert_array_equal(result.null, again[name].null)

@@ -2,7 +2,8 @@
 
 Pitch and timing are two independent Markov chains with finitely many states and no zero probabilities. Their
 stationary distributions are therefore known, and with them the probability of a note after *any* past, however short:
-a piece is a window onto an endless stationary one, and nothing about its first notes is approximate.
+a piece is a window onto an endless stationary one, and nothing about its first notes is approximate. Where phrases may
+return, every phrase is drawn from a mixture of that chain and of the phrases before, whose weights Bayes' rule gives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from eegic.datasets.melody import KINDS, Melody
 
 ORDER = 3  # at most this many earlier pitches matter
 RHYTHMS = ("isochronous", "free")
+PHRASE = 4  # notes
+RETURNS = (PHRASE, 2 * PHRASE)  # how many notes back a phrase that is played again was heard
 MAX_PREDICTABILITY = 4.0  # beyond it the rarest notes approach the smallest floating-point numbers
 
 _N_PITCHES = 15  # two octaves of a scale of seven degrees, and the tonic on top
@@ -53,6 +56,9 @@ class MelodyGrammar:
         Factor on the logarithms of all weights, from 0 (every pitch, and every interval, equally likely) to 4.
     style : int
         Seed of the style: habits of single contexts that follow from no rule. Melodies of one style share them.
+    repetition : float
+        Probability that the pitches of a phrase of four notes are those of the phrase before, or of the one before
+        that (either is equally likely), from 0 to less than 1.
 
     Notes
     -----
@@ -66,6 +72,9 @@ class MelodyGrammar:
     ``-log2(p(pitch | past)) - log2(p(onset | past))``; the two chains are independent, so the terms add. Pieces start
     in the stationary state: the first pitch has its long-run frequency, and the first onset falls anywhere in the first
     bar, with the long-run frequency of that position.
+
+    With `repetition`, phrases are counted from the first note. That a phrase returns is not announced: each of its
+    notes that agrees with the earlier one makes it likelier, and so the notes of a returning phrase cost ever less.
 
     Examples
     --------
@@ -82,6 +91,7 @@ class MelodyGrammar:
     tempo: float = 150.0
     predictability: float = 1.0
     style: int = 0
+    repetition: float = 0.0
 
     def __post_init__(self) -> None:
         _checks.one_of("mode", self.mode, _SCALES)
@@ -95,6 +105,8 @@ class MelodyGrammar:
                 f"predictability: expected 0 (all pitches equally likely) to {MAX_PREDICTABILITY:g}, "
                 f"got {self.predictability:g}."
             )
+        if not 0 <= _checks.finite("repetition", self.repetition, "0 to less than 1") < 1:
+            raise ValueError(f"repetition: expected a probability from 0 to less than 1, got {self.repetition:g}.")
 
     @property
     def pitches(self) -> np.ndarray:
@@ -140,8 +152,7 @@ class MelodyGrammar:
         """
         _checks.one_of("kind", kind, KINDS[:2])
         if kind == "pitch":
-            recent = self._degrees(past)[-ORDER:]
-            row = self._pitch_tables[len(recent)][recent]
+            row = self._pitch_row(self._degrees(past))
             return dict(zip(self.pitches.tolist(), row.tolist(), strict=True))
         if self.rhythm == "isochronous":
             _check_beats(past)
@@ -160,6 +171,11 @@ class MelodyGrammar:
             Of what the notes are, of when they come, or of both.
         """
         _checks.one_of("kind", kind, KINDS)
+        if self.repetition and kind != "timing":
+            raise ValueError(
+                f"entropy: not known in closed form where phrases return (repetition={self.repetition:g}). "
+                "Average the pitch_surprisal of a long sample."
+            )
         if kind == "both":
             return self.entropy("pitch") + self.entropy("timing")
         if kind == "timing" and self.rhythm == "isochronous":
@@ -223,11 +239,32 @@ class MelodyGrammar:
         degrees: list[int] = []
         surprisal = []
         for uniform in rng.random(n_notes):
-            recent = tuple(degrees[-ORDER:])
-            row = self._pitch_tables[len(recent)][recent]
+            row = self._pitch_row(degrees)
             degrees.append(_draw(row, uniform))
             surprisal.append(-np.log2(row[degrees[-1]]))
         return np.array(degrees), np.array(surprisal)
+
+    def _pitch_row(self, past: Sequence[int]) -> np.ndarray:
+        """Probability of the next degree given all earlier ones."""
+        new = self._chain_row(past)
+        phrase = len(past) // PHRASE * PHRASE  # where the present one began
+        lags = [lag for lag in RETURNS if lag <= phrase]
+        if not self.repetition or not lags:
+            return new
+        weights = np.array([1 - self.repetition, *[self.repetition / len(lags)] * len(lags)])
+        for i in range(phrase, len(past)):
+            weights[0] *= self._chain_row(past[:i])[past[i]]
+            weights[1:] *= [past[i] == past[i - lag] for lag in lags]
+        weights /= weights.sum()
+        row: np.ndarray = weights[0] * new
+        for lag, weight in zip(lags, weights[1:], strict=True):
+            row[past[len(past) - lag]] += weight
+        return row
+
+    def _chain_row(self, past: Sequence[int]) -> np.ndarray:
+        """Probability of the next degree where no phrase returns."""
+        recent = tuple(past[-ORDER:])
+        return np.asarray(self._pitch_tables[len(recent)][recent])
 
     def _timing(self, rng: np.random.Generator, limit: float, most: int) -> tuple[np.ndarray, np.ndarray]:
         """Onsets in beats and their surprisal in bits, up to the first one that no longer belongs to the piece."""

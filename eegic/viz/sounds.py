@@ -9,7 +9,7 @@ import numpy as np
 
 from eegic.audio import Audio
 from eegic.series import FeatureSeries
-from eegic.viz.look import COLOURS, LINES, finished, own_axes, wrapped
+from eegic.viz.look import COLOURS, LINES, finished, own_axes, two_axes, widest, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def plot_information_content(
         raise TypeError(f"series: expected a FeatureSeries, got {type(series).__name__}. Stack several: a.stack(b).")
     labels = [wrapped(name, 26) for name in series.names]
     alone = axes is None
-    above, below = _two_axes(axes, 8 + 0.075 * max(len(line) for label in labels for line in label.split("\n")))
+    above, below = two_axes(axes, (8 + 0.075 * widest(labels), 4.6), "spectrogram and information content")
     image = _draw_spectrogram(above, audio)
     _draw_steps(below, series, labels)
     if alone:
@@ -198,18 +198,6 @@ def _in_rows(spectrum: np.ndarray, edges: np.ndarray, centres: np.ndarray, spaci
     largest = np.maximum.reduceat(np.append(spectrum, 0.0), bins)[:-1]
     at_centre = np.interp(centres, spacing * np.arange(len(spectrum)), spectrum)
     return np.where(np.diff(bins) > 0, np.maximum(largest, at_centre), at_centre)
-
-
-def _two_axes(axes: Sequence[Axes] | None, width: float) -> Sequence[Any]:
-    if axes is None:
-        import matplotlib.pyplot as plt
-
-        shape = {"figsize": (width, 4.6), "height_ratios": (1, 1), "sharex": True, "layout": "constrained"}
-        return list(plt.subplots(2, 1, **shape)[1])
-    two = list(axes) if isinstance(axes, Sequence | np.ndarray) else [axes]
-    if len(two) != 2:
-        raise ValueError(f"axes: expected two, for spectrogram and information content, got {len(two)}.")
-    return [own_axes(one, (0, 0)) for one in two]
 
 
 def _check_series(series: Sequence[object]) -> None:

@@ -1,4 +1,4 @@
-"""What an analysis gives: tables, maps, kernels and p-values of one participant, saved and loaded without loss."""
+"""What an analysis of one participant gives: tables, maps, kernels and p-values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegic import _checks, _files, _stored, stats
+from eegic import _checks, _files, stats
+from eegic.results import stored_tracking
 from eegic.trf.ceiling import Ceiling
 from eegic.trf.scores import mean_defined
 
@@ -265,9 +266,9 @@ class Tracking:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
-        arrays = _stored.pack(vars(self))
+        arrays = stored_tracking.pack(vars(self))
         try:
-            _stored.unpack(arrays)
+            stored_tracking.unpack(arrays)
         except ValueError as error:
             raise ValueError(
                 f"{path}: not written, since it could not be loaded ({error}). Correct the result."
@@ -279,7 +280,7 @@ class Tracking:
         """Read what `save` wrote; nothing is unpickled. A file whose parts do not fit each other is refused."""
         arrays = _files.read_npz(path, _SCHEMA, ("about",), others=True)
         try:
-            return cls(**_stored.unpack(arrays))
+            return cls(**stored_tracking.unpack(arrays))
         except ValueError as error:
             raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
 

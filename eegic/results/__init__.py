@@ -1,0 +1,14 @@
+"""What an analysis gives, saved and loaded without loss.
+
+tracking
+    Of one participant: scores, maps, kernels, p-values.
+group
+    Of many: what can be said of new listeners, and of new pieces.
+stored, stored_tracking, stored_group
+    Both as arrays and a JSON text, and back.
+"""
+
+from eegic.results.group import GroupResult
+from eegic.results.tracking import MAPS, Tracking
+
+__all__ = ["MAPS", "GroupResult", "Tracking"]

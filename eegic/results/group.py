@@ -1,0 +1,402 @@
+"""What an analysis of many participants gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegic import _checks, _files, stats
+from eegic.results import stored_group
+from eegic.trf.scores import mean_defined
+
+if TYPE_CHECKING:
+    import mne
+    import pandas as pd
+
+_SCHEMA = "eegic.GroupResult/1"
+EVERYWHERE = "all"  # the region of all channels
+OVER: dict[str, Callable[..., Any]] = {
+    "median": np.nanmedian,
+    "mean": np.nanmean,
+}  # how the channels of a region become one value
+TABLES = ("channel", "region", "participant", "trial")
+
+
+@dataclass(frozen=True, eq=False)
+class GroupResult:
+    """What added features tell about the EEG of several participants, and of whom or what that can be said.
+
+    Two questions are kept apart. *Listeners*: would other listeners to these pieces show it? Participants are drawn at
+    random, pieces are fixed; the corrected gains of whole participants are flipped in sign. *Pieces*: would these
+    listeners show it with other pieces? Pieces are drawn at random, participants are fixed; the gain averaged over
+    participants is compared with surrogates in which the pieces exchange the feature, in the same way for everybody.
+    For both at once see `mixed_model`. `group_test` makes it.
+
+    Attributes
+    ----------
+    participants : tuple of str
+    info : mne.Info
+        Every channel that any participant has, where the first of them has it; bad ones are those without any value.
+    baseline : tuple of str
+        Features of the reduced model.
+    models : dict of str to tuple of str
+        Features that each full model has besides.
+    conditions : dict of str to tuple of (str, float)
+        Of each model: its family, and the noise level of its information content; NaN where it has none.
+    regions : dict of str to tuple of str
+        Channels by region; ``"all"`` has all of them.
+    owner : ndarray of int, shape (n_segments,)
+        Number of the participant who heard each segment; segments of all participants in a row.
+    stimuli, sounds : tuple of str, one per segment
+        What was heard, by name, and by content within a participant.
+    r_reduced : ndarray, shape (n_segments, n_channels)
+        Held-out correlation of the reduced model; NaN in channels that the participant lacks.
+    r_full : ndarray, shape (n_models, n_segments, n_channels)
+        The same of every full model.
+    null_mean : ndarray, shape (n_models, n_participants, n_channels)
+        Mean of each participant's gain over surrogates: what the gain is when nothing is there.
+    null : ndarray, shape (n_models, n_shared, n_channels)
+        Gain under each surrogate, mean over participants; ``n_shared = 0`` if participants do not share surrogates.
+    region_gain : ndarray, shape (n_models, n_regions, n_participants, 1 + n_shared)
+        Gain of each participant and region, the real one first, then those under surrogates, all less their mean in
+        each channel.
+    region_p : ndarray, shape (n_models, n_regions, n_participants)
+        One-sided p-value of each participant alone.
+    lags : ndarray, shape (n_lags,)
+        Seconds by which the EEG follows the sound.
+    kernels : dict of str to ndarray, each (n_participants, n_features, n_lags, n_channels)
+        Of each full model, in volts per standard deviation of the feature; baseline first.
+    notes : tuple of str
+        What was left out or differs between participants.
+    settings : dict
+        `alternative`, `over`, `n_flips`, `level` and `rng` of the group; ``attainable``, the largest level not above it
+        that the surrogates of single participants allow; under ``each`` what all participants share.
+    versions : dict of str to str
+        Of Python and the packages that took part.
+    """
+
+    participants: tuple[str, ...]
+    info: mne.Info
+    baseline: tuple[str, ...]
+    models: dict[str, tuple[str, ...]]
+    conditions: dict[str, tuple[str, float]]
+    regions: dict[str, tuple[str, ...]]
+    owner: np.ndarray
+    stimuli: tuple[str, ...]
+    sounds: tuple[str, ...]
+    r_reduced: np.ndarray
+    r_full: np.ndarray
+    null_mean: np.ndarray
+    null: np.ndarray
+    region_gain: np.ndarray
+    region_p: np.ndarray
+    lags: np.ndarray
+    kernels: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+    @property
+    def ch_names(self) -> tuple[str, ...]:
+        """Names of the channels."""
+        return tuple(self.info["ch_names"])
+
+    @property
+    def delta_r(self) -> np.ndarray:
+        """Raw gain of every segment, (n_models, n_segments, n_channels). Biased below zero."""
+        return np.asarray(self.r_full - self.r_reduced)
+
+    @cached_property
+    def gain(self) -> np.ndarray:
+        """Raw gain, mean over segments, shape (n_models, n_participants, n_channels)."""
+        return self._by_participant(np.swapaxes(self.delta_r, 0, 1)).swapaxes(0, 1)
+
+    @property
+    def corrected(self) -> np.ndarray:
+        """Gain less the mean of its null, shape (n_models, n_participants, n_channels)."""
+        return np.asarray(self.gain - self.null_mean)
+
+    @property
+    def n(self) -> np.ndarray:
+        """Participants with a value, shape (n_models, n_channels)."""
+        return np.asarray(np.isfinite(self.corrected).sum(axis=1))
+
+    @cached_property
+    def summary(self) -> np.ndarray:
+        """Corrected gain of each participant, median (or mean) over channels: (n_models, n_regions, n_participants)."""
+        return self.over_regions(self.corrected)
+
+    @cached_property
+    def listeners(self) -> stats.SignFlip:
+        """Would other listeners show it? Sign flips of every channel, shape (n_models, n_channels)."""
+        return self._flips(self.corrected)
+
+    @cached_property
+    def listeners_by_region(self) -> stats.SignFlip:
+        """The same of every region, shape (n_models, n_regions)."""
+        return self._flips(self.summary.swapaxes(1, 2))
+
+    @property
+    def shared(self) -> bool:
+        """Whether participants share surrogates, without which nothing can be said of other pieces."""
+        return bool(self.null.shape[1])
+
+    @cached_property
+    def p_pieces(self) -> np.ndarray:
+        """Would other pieces show it? One-sided, shape (n_models, n_channels); NaN without shared surrogates."""
+        return stats.p_value(self._mean_gain, self._surrogates) if self.shared else np.full(self.n.shape, np.nan)
+
+    @cached_property
+    def p_pieces_maxt(self) -> np.ndarray:
+        """The same, corrected for all channels and models together."""
+        if not self.shared:
+            return np.full(self.n.shape, np.nan)
+        together = stats.max_statistic(self._mean_gain.ravel(), self._surrogates.reshape(len(self._surrogates), -1))
+        return together.reshape(self.n.shape)
+
+    @cached_property
+    def p_pieces_by_region(self) -> np.ndarray:
+        """The same of every region, not corrected for several; shape (n_models, n_regions)."""
+        if not self.shared:
+            return np.full(self.region_p.shape[:2], np.nan)
+        mean = np.moveaxis(mean_defined(np.moveaxis(self.region_gain, 2, 0)), -1, 0)
+        return stats.p_value(mean[0], mean[1:])
+
+    @property
+    def p_min(self) -> dict[str, float]:
+        """Smallest p-value that could have come out, for ``listeners`` and for ``pieces``."""
+        return {"listeners": self.listeners.p_min, "pieces": 1 / (1 + self.null.shape[1]) if self.shared else np.nan}
+
+    def over_regions(self, values: np.ndarray) -> np.ndarray:
+        """Median (or mean) over the channels of every region.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_models, n, n_channels)
+            NaN where there is no value.
+
+        Returns
+        -------
+        ndarray, shape (n_models, n_regions, n)
+        """
+        at = {name: i for i, name in enumerate(self.ch_names)}
+        parts = [values[..., [at[name] for name in channels]] for channels in self.regions.values()]
+        return np.stack([over_channels(part, self.settings["over"]) for part in parts], axis=1)
+
+    def row(self, model: str | None) -> int:
+        """Number of a model; the first by default."""
+        return 0 if model is None else list(self.models).index(_checks.one_of("model", model, self.models))
+
+    def region_row(self, region: str = EVERYWHERE) -> int:
+        """Number of a region."""
+        return list(self.regions).index(_checks.one_of("region", region, self.regions))
+
+    def prevalence(self, model: str | None = None, region: str = EVERYWHERE) -> stats.Prevalence:
+        """In how many participants the model tells something, each tested alone, and in what share of all listeners.
+
+        Parameters
+        ----------
+        model : str, optional
+            By default the first.
+        region : str
+
+        Returns
+        -------
+        eegic.stats.Prevalence
+        """
+        level = self.settings["attainable"]
+        if not level:
+            raise ValueError(
+                f"prevalence: no participant could have p <= {self.settings['level']:g}, there are too few surrogates."
+            )
+        return stats.prevalence(self.region_p[self.row(model), self.region_row(region)], level=level)
+
+    def to_frame(self, by: str = "channel") -> pd.DataFrame:
+        """Results as a tidy table.
+
+        Parameters
+        ----------
+        by : {"channel", "region", "participant", "trial"}
+            ``channel``, ``region``: a row per model and channel (region), with means over participants, standard
+            error, t, and p-values for new listeners and new pieces; regions also with effect size and prevalence.
+            ``participant``: a row per participant, model and region. ``trial``: a row per segment, model and region;
+            there the corrected gain is the raw one less the participant's own mean over surrogates.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        _checks.one_of("by", by, TABLES)
+        return {
+            "channel": self._channels,
+            "region": self._regions,
+            "participant": self._participants,
+            "trial": self._trials,
+        }[by]()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
+        _files.write_npz(path, {**stored_group.pack(vars(self)), "schema": np.array(_SCHEMA)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> GroupResult:
+        """Read what `save` wrote; nothing is unpickled. A file whose parts do not fit each other is refused."""
+        arrays = _files.read_npz(path, _SCHEMA, ("about",), others=True)
+        try:
+            return cls(**stored_group.unpack(arrays))
+        except ValueError as error:
+            raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
+
+    def __repr__(self) -> str:
+        everywhere = self.region_row()
+        rows = zip(
+            self.models,
+            np.nanmean(self.summary[:, everywhere], axis=1),
+            self.listeners_by_region.p[:, everywhere],
+            self.p_pieces_by_region[:, everywhere],
+            strict=True,
+        )
+        gains = "; ".join(
+            f"{name}: corrected Δr {gain:+.4f}, p {new:.3g} for new listeners"
+            + (f", {other:.3g} for new pieces" if self.shared else "")
+            for name, gain, new, other in rows
+        )
+        size = f"{len(self.participants)} participants, {len(self.ch_names)} channels"
+        return f"GroupResult({size}; beyond {', '.join(self.baseline)}, {self.settings['over']} over channels: {gains})"
+
+    @cached_property
+    def _mean_gain(self) -> np.ndarray:
+        """Raw gain, mean over participants, (n_models, n_channels)."""
+        return np.asarray(mean_defined(np.swapaxes(self.gain, 0, 1)))
+
+    @property
+    def _surrogates(self) -> np.ndarray:
+        """The same under each surrogate, (n_shared, n_models, n_channels)."""
+        return np.swapaxes(self.null, 0, 1)
+
+    def _by_participant(self, values: np.ndarray) -> np.ndarray:
+        """Mean over the segments of each participant: (n_segments, ...) becomes (n_participants, ...)."""
+        return np.stack([mean_defined(values[self.owner == i]) for i in range(len(self.participants))])
+
+    def _flips(self, values: np.ndarray, center: str = "mean") -> stats.SignFlip:
+        """Sign flips over the second of three axes."""
+        how = {name: self.settings[name] for name in ("alternative", "rng")}
+        return stats.sign_flip(values.swapaxes(0, 1), n=self.settings["n_flips"], center=center, **how)
+
+    def _frame(self, columns: dict[str, np.ndarray], **axes: Any) -> pd.DataFrame:
+        """A row per combination of the axes, with family and noise level of each model."""
+        import pandas as pd
+
+        index = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
+        frame = pd.DataFrame({name: np.ravel(values) for name, values in columns.items()}, index=index).reset_index()
+        at = list(frame.columns).index("model") + 1
+        for place, name in enumerate(("family", "noise")):
+            frame.insert(at + place, name, [self.conditions[model][place] for model in frame["model"]])
+        return frame
+
+    def _channels(self) -> pd.DataFrame:
+        reduced = mean_defined(self._by_participant(self.r_reduced))
+        tests = self.listeners
+        columns = {
+            "n": self.n,
+            "r_reduced": np.broadcast_to(reduced, self.n.shape),
+            "delta_r": self._mean_gain,
+            **_described(self.corrected.swapaxes(0, 1), self.null_mean.swapaxes(0, 1)),
+            "t": tests.t,
+            "p_listeners": tests.p,
+            "p_listeners_maxt": tests.p_maxt,
+            "p_listeners_fdr": _fdr(tests.p),
+            "p_pieces": self.p_pieces,
+            "p_pieces_maxt": self.p_pieces_maxt,
+        }
+        return self._frame(columns, model=self.models, channel=self.ch_names)
+
+    def _regions(self) -> pd.DataFrame:
+        values = self.summary.transpose(2, 0, 1)  # participant, model, region
+        tests, effect = self.listeners_by_region, stats.effect_size(values, rng=self.settings["rng"])
+        raw, chance = (self.over_regions(part).transpose(2, 0, 1) for part in (self.gain, self.null_mean))
+        columns = {
+            "n": tests.n,
+            "delta_r": mean_defined(raw),
+            **_described(values, chance),
+            "t": tests.t,
+            "p_listeners": tests.p,
+            "p_listeners_maxt": tests.p_maxt,
+            "p_trimmed": self._flips(self.summary.swapaxes(1, 2), "trimmed").p,
+            "p_median": self._flips(self.summary.swapaxes(1, 2), "median").p,
+            "p_pieces": self.p_pieces_by_region,
+            "d": effect.d,
+            "d_low": effect.low,
+            "d_high": effect.high,
+            "skewness": stats.skewness(values),
+            **self._counted(),
+        }
+        return self._frame(columns, model=self.models, region=self.regions)
+
+    def _counted(self) -> dict[str, np.ndarray]:
+        """How many participants are significant, what share of all that implies, and whether chance gives as many."""
+        names = ("significant", "prevalence", "prevalence_low", "prevalence_high", "p_count")
+        found = {name: np.full(self.region_p.shape[:2], np.nan) for name in names}
+        if self.settings["attainable"]:
+            for at in np.ndindex(self.region_p.shape[:2]):
+                one = stats.prevalence(self.region_p[at], level=self.settings["attainable"])
+                for name, value in zip(names, (one.found, one.share, one.low, one.high), strict=False):
+                    found[name][at] = value
+                if self.shared:
+                    gain = self.region_gain[at]
+                    found["p_count"][at] = stats.count_test(gain[:, 0], gain[:, 1:].T, level=self.settings["level"])[1]
+        return found
+
+    def _participants(self) -> pd.DataFrame:
+        columns = {
+            "delta_r": self.over_regions(self.gain),
+            "null_mean": self.over_regions(self.null_mean),
+            "corrected": self.summary,
+            "p": self.region_p,
+        }
+        return self._frame(columns, model=self.models, region=self.regions, participant=self.participants)
+
+    def _trials(self) -> pd.DataFrame:
+        corrected = self.delta_r - self.null_mean[:, self.owner]
+        segments = range(len(self.owner))
+        columns = {"delta_r": self.over_regions(self.delta_r), "corrected": self.over_regions(corrected)}
+        frame = self._frame(columns, model=self.models, region=self.regions, segment=segments)
+        segment = frame["segment"].to_numpy()
+        frame.insert(0, "participant", np.asarray(self.participants)[self.owner[segment]])
+        frame.insert(1, "stimulus", np.asarray(self.stimuli)[segment])
+        frame.insert(2, "sound", np.asarray(self.sounds)[segment])
+        return frame
+
+
+def over_channels(values: np.ndarray, how: str) -> np.ndarray:
+    """Median or mean over the last axis of what is defined; NaN where nothing is."""
+    defined = np.isfinite(values).any(axis=-1)
+    found: np.ndarray = OVER[how](np.where(defined[..., None], values, 0.0), axis=-1)
+    return np.where(defined, found, np.nan)
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over the first axis of what is defined; NaN for fewer than two values."""
+    n = np.isfinite(values).sum(axis=0)
+    variance = mean_defined((values - mean_defined(values)) ** 2)
+    return np.asarray(np.sqrt(variance / np.where(n > 1, n - 1, np.nan)))
+
+
+def _described(corrected: np.ndarray, chance: np.ndarray) -> dict[str, np.ndarray]:
+    """Null, mean and standard error over the first axis."""
+    return {"null_mean": mean_defined(chance), "corrected": mean_defined(corrected), "se": standard_error(corrected)}
+
+
+def _fdr(p: np.ndarray) -> np.ndarray:
+    """Benjamini and Hochberg's, over all models and channels."""
+    from statsmodels.stats.multitest import multipletests
+
+    known, found = np.isfinite(p), np.full(p.shape, np.nan)
+    if known.any():
+        found[known] = multipletests(p[known], method="fdr_bh")[1]
+    return found

@@ -1,0 +1,115 @@
+"""What holds for the analysis of one participant and of many, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eegic.results import GroupResult, Tracking
+from eegic.study.numbers import counted, general, span, together
+
+if TYPE_CHECKING:
+    import mne
+
+_EXCHANGES = {
+    "repair": "sounds exchanged {what}",
+    "pseudo": "sounds that nobody heard lent {what}",
+    "shift": "{what} moved in time, by at least the length of the kernel and {autocorrelation} s",
+    "events": "the values of the added features moved, in order, over their own onsets",
+}
+_REST = "what the lagged baseline does not explain of the added features"
+
+
+def recording(info: mne.Info) -> str:
+    """Filters and reference, as the recording names them."""
+    low, high = info["highpass"] or 0.0, info["lowpass"] or np.inf
+    high = high if high < info["sfreq"] / 2 else np.inf  # half the rate is no filter
+    passed = "no filter"
+    if low and np.isfinite(high):
+        passed = f"a filter to {span(low, high, 'Hz')}"
+    elif low or np.isfinite(high):
+        passed = f"a {'high' if low else 'low'}-pass at {general(low or high)} Hz"
+    reference = "a" if info["custom_ref_applied"] else "no"
+    return f"On record for it: {passed}, and {reference} change of reference."
+
+
+def baseline_features(result: Tracking | GroupResult) -> str:
+    """The features of the reduced model."""
+    return f"the baseline feature{'s' if len(result.baseline) > 1 else ''} {together(result.baseline, 40)}"
+
+
+def added_features(result: Tracking | GroupResult) -> str:
+    """What full models have besides."""
+    models = result.models
+    if all(own == (name,) for name, own in models.items()):
+        features = together(models, 40)
+        return f"{features} (full model)" if len(models) == 1 else f"one of {features} (full models)"
+    parts = [f"{together(own, 40)} (full model “{name}”)" for name, own in models.items()]
+    return ", or ".join(parts)
+
+
+def lags(result: Tracking | GroupResult, settings: Mapping[str, Any]) -> str:
+    """The window of the kernels."""
+    first, last = 1000 * result.lags[[0, -1]]
+    several = isinstance(settings.get("tmin"), list) or isinstance(settings.get("tmax"), list)
+    whose = "Windows differ between features and" if several else "Kernels"
+    return f"{whose} span lags of {span(round(first), round(last), 'ms')} (positive: the EEG follows the sound)."
+
+
+def estimation(settings: Mapping[str, Any], folds: str) -> str:
+    """How kernels were estimated and scored."""
+    grid = np.ravel(settings.get("alphas", []))
+    ridge = (
+        "Ridge regression" if settings.get("penalty", "ridge") == "ridge" else "Regression that penalises rough kernels"
+    )
+    if len(grid) == 1:
+        choice = f"with a regularisation of {general(grid[0])}, relative to the number of samples"
+    else:
+        ends = (
+            f" from {general(grid.min())} to {general(grid.max())}, relative to the number of samples,"
+            if len(grid)
+            else ""
+        )
+        choice = (
+            f"with {'a' if settings.get('per_channel') else 'one'} regularisation for "
+            f"{'each channel' if settings.get('per_channel') else 'all channels'}, chosen{_of(grid)}{ends} by "
+            "cross-validation within the training data"
+        )
+    return f"{ridge} was used, {choice}. {folds} The score is the correlation r of held-out EEG with its prediction."
+
+
+def _of(grid: np.ndarray) -> str:
+    return f" among {counted(len(grid), 'value')}" if len(grid) else ""
+
+
+def held_out(settings: Mapping[str, Any], n_folds: int | None = None, n_sounds: int | None = None) -> str:
+    """Which part was predicted from which, as far as it is known."""
+    n_folds = n_folds or settings.get("n_folds")
+    if settings.get("gap") is not None:
+        return (
+            f"Trials were cut into {n_folds or 'several'} blocks of time that were held out in turn, without the first "
+            f"{general(settings['gap'])} s of each but the first; what is held out is another part of the same sounds."
+        )
+    if "n_folds" in settings and n_folds in (None, n_sounds):
+        return "One sound at a time was held out, with all its presentations."
+    return f"Sounds were held out{f' in {n_folds} folds' if n_folds else ''}, all presentations of a sound together."
+
+
+def null(settings: Mapping[str, Any]) -> str:
+    """What surrogates exchange, and what they repeat."""
+    scheme = settings.get("null", "repair")
+    conditional = settings.get("conditional", True) and scheme != "events"
+    what = _REST if conditional else "the added features"
+    exchange = _EXCHANGES[scheme].format(what=what, autocorrelation=general(settings.get("autocorrelation", 1.0)))
+    kept = "; what it does explain stayed in place" if conditional else ""
+    again = (
+        "with its search for the regularisation"
+        if settings.get("refit_alpha", True)
+        else ("but for the regularisation, which was that of the real data")
+    )
+    return (
+        "The gain Δr is r of the full model less r of the reduced one. What it is by chance was taken from surrogates, "
+        f"in which {exchange}{kept}. The whole analysis was repeated in each, {again}."
+    )
