@@ -13,7 +13,7 @@ import numpy as np
 
 from eegic import __version__, _files, datasets, viz
 from eegic.codec import load_codec
-from eegic.group import group_test
+from eegic.group import group_test, mixed_model
 from eegic.recipes.assessment import of_notes
 from eegic.results import GroupResult, Tracking
 from eegic.series import FeatureSeries
@@ -86,7 +86,8 @@ def run(
         group.save(out / "group.npz")
         _write_table(group.to_frame("region"), out / "group.tsv")
         figures |= {"bars.png": viz.plot_delta_r(group), "maps.png": viz.plot_topography(group)}
-        report_group(group, out / "report.html", participants=results.values(), progress=False)
+        both = mixed_model(group, "corrected ~ 0 + model")
+        report_group(group, out / "report.html", mixed=both, participants=results.values(), progress=False)
     for name, drawn in figures.items():
         with _files.replacing(out / name) as draft:
             drawn.savefig(draft, dpi=150)

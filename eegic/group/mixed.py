@@ -135,7 +135,7 @@ def mixed_model(
     df = np.full(len(fit.fe_params), min(sizes.values()) - 1.0)
     if formula.replace(" ", "") == "corrected~1" and (exact := _exact_df(frame)) is not None:
         df[:] = exact
-    spread = {name: scale * np.sqrt(variance) for name, variance in _variances(fit).items()}
+    spread = {name: float(scale * np.sqrt(variance)) for name, variance in _variances(fit).items()}
     notes += [f"no variance between {name}s was found" for name, sd in spread.items() if sd**2 < _BOUNDARY * scale**2]
     return MixedModel(
         formula=formula,

@@ -146,8 +146,8 @@ def _ranked(column: np.ndarray) -> np.ndarray:
 
 
 def _share(rate: float, level: float) -> float:
-    """Share with an effect at which participants come out significant at this rate."""
-    return float(np.clip((rate - level) / (1 - level), 0, 1))
+    """Share with an effect at which participants come out significant at this rate; 0 up to the rounding of rates."""
+    return float(np.clip(np.round((rate - level) / (1 - level), 12), 0, 1))
 
 
 def _at_least(found: int, n: int, level: float) -> float:

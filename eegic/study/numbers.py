@@ -63,10 +63,10 @@ def interval(low: float, high: float, digits: int = 2) -> str:
 
 
 def percent(share: float) -> str:
-    """A share, e.g. ``97 %``; below one percent with two digits."""
+    """A share, e.g. ``97 %``; ``0.3 %`` below one percent."""
     if not np.isfinite(share):
         return NONE
-    return f"{100 * share:.2g} %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+    return f"{max(100 * share, 0.1):.1f} %" if 0 < share < 0.0095 else f"{100 * share:.0f} %"
 
 
 def seconds(duration: float) -> str:

@@ -200,10 +200,11 @@ def _legend(axes: Axes, group: GroupResult, at: int, bars: Sequence[_Bar]) -> No
 
 def _fill(family: int) -> dict[str, Any]:
     """Light colour, hatches and edge of the bars of a family."""
-    from matplotlib.colors import to_rgba
+    from matplotlib.colors import to_rgb
 
     colour = COLOURS[family % len(COLOURS)]
-    return {"facecolor": to_rgba(colour, 0.3), "edgecolor": colour, "hatch": HATCHES[family % len(HATCHES)]}
+    light = [0.7 + 0.3 * part for part in to_rgb(colour)]  # not transparent: in SVG hatches would be, too
+    return {"facecolor": light, "edgecolor": colour, "hatch": HATCHES[family % len(HATCHES)]}
 
 
 def _people(n: int) -> dict[str, Any]:
