@@ -65,7 +65,7 @@ class TestNumbers:
 
     def test_small_probabilities_and_shares_keep_digits(self):
         assert [numbers.level(p) for p in (0.05, 1 / 256, 2.5e-5)] == [".05", ".0039", "2.5e-5"]
-        assert [numbers.percent(share) for share in (0.974, 0.0012, 0)] == ["97 %", "0.12 %", "0 %"]
+        assert [numbers.percent(share) for share in (0.974, 0.0012, 0)] == ["97 %", "0.1 %", "0 %"]
 
     def test_one_thing_has_no_plural(self):
         assert numbers.counted(1, "trial") == "1 trial"

@@ -1,9 +1,6 @@
 """Statistics of groups against enumeration, brute force, numerical integration and other packages."""
 
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +9,6 @@ import scipy.stats
 from scipy.special import stdtr
 
 from eegic import stats
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def skewed(rng, *shape):
@@ -514,11 +509,3 @@ def test_sign_flips_hold_the_error_of_one_channel_and_of_all(n_participants, n, 
     assert max(single, familywise) <= level + bar
     if errors != "skewed":  # there it is too strict above, and too lenient below
         assert min(single, familywise) >= level - bar
-
-
-@pytest.mark.slow
-def test_quick_flips_end_with_a_table():
-    command = [sys.executable, str(ROOT / "benchmarks" / "bench_signflip.py"), "--quick", "--repeat", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "times faster" in done.stdout and "MNE" in done.stdout and "nilearn" in done.stdout
