@@ -23,6 +23,56 @@ def tune(**changes):
     return Melody(**(notes | {"duration": 2.0, "tonic": 60, "bar": 2.0} | changes))
 
 
+# ------------------------------------------------------------------ phrases that return
+class TestRepetition:
+    RETURNING = MelodyGrammar(repetition=0.4, rhythm="free")
+
+    def test_the_probability_of_a_phrase_is_that_of_a_mixture(self):
+        """Notes one by one cost what the phrase as a whole does: new, or one of the two before, whichever it was."""
+        plain = MelodyGrammar(rhythm="free")
+        pitches = list(self.RETURNING.sample(n_notes=12, rng=3).pitches)
+        for phrase in (pitches[4:8], pitches[:4], [60, 72, 60, 79]):
+            past, cost = pitches[:8], 0.0
+            for pitch in phrase:
+                cost -= np.log2(self.RETURNING.probabilities(past)[pitch])
+                past.append(pitch)
+            new = np.prod([plain.probabilities((pitches[:8] + phrase)[:k])[phrase[k - 8]] for k in range(8, 12)])
+            copied = sum(0.5 * (phrase == earlier) for earlier in (pitches[4:8], pitches[:4]))
+            assert cost == pytest.approx(-np.log2(0.6 * new + 0.4 * copied))
+
+    def test_the_second_phrase_can_only_be_the_first(self):
+        first = [60, 62, 64, 65]
+        row = self.RETURNING.probabilities(first)
+        plain = MelodyGrammar(rhythm="free").probabilities(first)
+        assert row[60] == pytest.approx(0.6 * plain[60] + 0.4) and sum(row.values()) == pytest.approx(1)
+
+    def test_phrases_return_as_often_as_asked_and_then_cost_less(self):
+        melody = self.RETURNING.sample(n_notes=4000, rng=0)
+        phrases, cost = melody.pitches.reshape(-1, 4), melody.pitch_surprisal.reshape(-1, 4)
+        back = np.array([(phrases[2:] == phrases[2 - lag : -lag]).all(axis=1) for lag in (1, 2)])
+        assert abs(back.any(axis=0).mean() - 0.4) < 0.05
+        returned = np.flatnonzero(back.any(axis=0)) + 2
+        others = np.flatnonzero(~back.any(axis=0)) + 2
+        assert cost[returned].mean() < 0.5 * cost[others].mean()
+        assert (np.diff(cost[returned].mean(axis=0)) < 0).all(), "each note that agrees makes the next one likelier"
+
+    def test_stored_surprisal_is_that_of_each_note_given_its_past(self):
+        melody = self.RETURNING.sample(n_notes=60, rng=1)
+        for k, (pitch, bits) in enumerate(zip(melody.pitches, melody.pitch_surprisal, strict=True)):
+            assert bits == pytest.approx(-np.log2(self.RETURNING.probabilities(melody.pitches[:k])[pitch]))
+
+    def test_timing_is_as_without(self):
+        one, other = (grammar.sample(duration=20, rng=5) for grammar in (self.RETURNING, MelodyGrammar(rhythm="free")))
+        np.testing.assert_array_equal(one.onsets, other.onsets)
+        assert self.RETURNING.entropy("timing") == MelodyGrammar(rhythm="free").entropy("timing")
+
+    def test_what_is_not_known_or_impossible_is_said(self):
+        with pytest.raises(ValueError, match="not known in closed form where phrases return"):
+            self.RETURNING.entropy("pitch")
+        with pytest.raises(ValueError, match="probability from 0 to less than 1, got 1"):
+            MelodyGrammar(repetition=1.0)
+
+
 # ------------------------------------------------------------------ probabilities
 @grammars
 def test_pitch_probabilities_sum_to_one_and_none_is_zero(grammar):

@@ -8,7 +8,7 @@ return, every phrase is drawn from a mixture of that chain and of the phrases be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,20 @@ import numpy as np
 
 from eegic import _checks
 from eegic.datasets.melody import KINDS, Melody
+from eegic.datasets.style import (
+    ACCENTS,
+    BAR,
+    INTERVALS,
+    N_PITCHES,
+    SCALES,
+    conditional,
+    next_position,
+    pitch_order,
+    pitch_weights,
+    softmax,
+    stationary,
+    timing_weights,
+)
 
 ORDER = 3  # at most this many earlier pitches matter
 RHYTHMS = ("isochronous", "free")
@@ -23,17 +37,6 @@ PHRASE = 4  # notes
 RETURNS = (PHRASE, 2 * PHRASE)  # how many notes back a phrase that is played again was heard
 MAX_PREDICTABILITY = 4.0  # beyond it the rarest notes approach the smallest floating-point numbers
 
-_N_PITCHES = 15  # two octaves of a scale of seven degrees, and the tonic on top
-_SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 11)}  # harmonic minor has a leading tone
-_PROFILES = {  # Krumhansl & Kessler (1982): how well each degree of the scale fits its key
-    "major": (6.35, 3.48, 4.38, 4.09, 5.19, 3.66, 2.88),
-    "minor": (6.33, 3.52, 5.38, 3.53, 4.75, 3.98, 3.17),
-}
-_LEAP = 3  # scale steps; a fourth or more
-
-_BAR = 8  # half beats
-_INTERVALS = np.array([1, 2, 3, 4])  # half beats between successive onsets
-_ACCENTS = np.array([1.2, 0.0, 0.6, 0.0, 0.9, 0.0, 0.6, 0.0])  # per position in the bar
 _ROUNDING = 1e-9  # beats; 30 s at 150 beats per minute hold 75 beats, whatever the division says
 _LEGATO = 0.95  # fraction of the time to the next onset for which a note is held
 
@@ -94,7 +97,7 @@ class MelodyGrammar:
     repetition: float = 0.0
 
     def __post_init__(self) -> None:
-        _checks.one_of("mode", self.mode, _SCALES)
+        _checks.one_of("mode", self.mode, SCALES)
         _checks.one_of("rhythm", self.rhythm, RHYTHMS)
         _checks.positive("tempo", self.tempo, "beats per minute")
         _checks.count("style", self.style, minimum=0)
@@ -111,8 +114,8 @@ class MelodyGrammar:
     @property
     def pitches(self) -> np.ndarray:
         """MIDI numbers of the pitches in use, ascending, shape (n_pitches,)."""
-        octave, degree = np.divmod(np.arange(_N_PITCHES), 7)
-        return np.asarray(self.tonic + 12 * octave + np.array(_SCALES[self.mode])[degree])
+        octave, degree = np.divmod(np.arange(N_PITCHES), 7)
+        return np.asarray(self.tonic + 12 * octave + np.array(SCALES[self.mode])[degree])
 
     @property
     def beat(self) -> float:
@@ -124,7 +127,7 @@ class MelodyGrammar:
         if len(past) < ORDER:
             raise ValueError(f"past: expected at least {ORDER} pitches, got {len(past)}. A shorter past matters whole.")
         recent = self._degrees(past)[-ORDER:]
-        return tuple(int(pitch) for pitch in past[-int(_pitch_order()[recent]) :])
+        return tuple(int(pitch) for pitch in past[-int(pitch_order()[recent]) :])
 
     def probabilities(self, past: Sequence[float], kind: str = "pitch") -> dict[float, float]:
         """Return the distribution of the next pitch, or of the next onset, after any past.
@@ -159,7 +162,7 @@ class MelodyGrammar:
             return {float(len(past)): 1.0}
         onsets = _half_beats(past)
         row = _timing_row(self._timing_tables, onsets)
-        following = onsets[-1] + _INTERVALS if onsets else np.arange(_BAR)
+        following = onsets[-1] + INTERVALS if onsets else np.arange(BAR)
         return dict(zip((following / 2).tolist(), row.tolist(), strict=True))
 
     def entropy(self, kind: str = "both") -> float:
@@ -276,7 +279,7 @@ class MelodyGrammar:
         for uniform in rng.random(most + 1):
             row = _timing_row(self._timing_tables, onsets)
             k = _draw(row, uniform)
-            onsets.append(onsets[-1] + int(_INTERVALS[k]) if onsets else k)
+            onsets.append(onsets[-1] + int(INTERVALS[k]) if onsets else k)
             surprisal.append(-np.log2(row[k]))
             if onsets[-1] / 2 >= limit - _ROUNDING:
                 break
@@ -295,89 +298,26 @@ class MelodyGrammar:
     @cached_property
     def _pitch_joint(self) -> np.ndarray:
         """Stationary probability of four successive degrees, shape (n_pitches,) * 4."""
-        weights = _pitch_weights(self.mode, np.random.default_rng([self.style, 0]))
-        transition = _softmax(self.predictability * weights)
-        return _stationary(transition, lambda joint: joint.sum(axis=0))
+        weights = pitch_weights(self.mode, np.random.default_rng([self.style, 0]))
+        transition = softmax(self.predictability * weights)
+        return stationary(transition, lambda joint: joint.sum(axis=0))
 
     @cached_property
     def _pitch_tables(self) -> tuple[np.ndarray, ...]:
         """Probability of the next degree after 0, 1, 2 and 3 known ones; the next one is the last axis."""
-        return tuple(_conditional(self._pitch_joint.sum(axis=tuple(range(ORDER - k)))) for k in range(ORDER + 1))
+        return tuple(conditional(self._pitch_joint.sum(axis=tuple(range(ORDER - k)))) for k in range(ORDER + 1))
 
     @cached_property
     def _timing_joint(self) -> np.ndarray:
         """Stationary probability of interval before last, last interval, position and next interval."""
-        transition = _softmax(self.predictability * _timing_weights(np.random.default_rng([self.style, 1])))
-        return _stationary(transition, _next_position)
+        transition = softmax(self.predictability * timing_weights(np.random.default_rng([self.style, 1])))
+        return stationary(transition, next_position)
 
     @cached_property
     def _timing_tables(self) -> tuple[np.ndarray, ...]:
         """Probability of the first position, and of the next interval after 0, 1 and 2 known ones."""
         joint = self._timing_joint
-        return (joint.sum(axis=(0, 1, 3)), *(_conditional(joint.sum(axis=tuple(range(2 - k)))) for k in range(3)))
-
-
-def _pitch_order() -> np.ndarray:
-    """How many of the last three degrees matter, shape (n_pitches,) * 3, oldest first."""
-    a, b, c = np.ogrid[:_N_PITCHES, :_N_PITCHES, :_N_PITCHES]
-    run = (b - a == c - b) & (np.abs(c - b) == 1)
-    leap = np.abs(c - b) >= _LEAP
-    return np.where(run, 3, np.where(leap, 2, 1))
-
-
-def _pitch_weights(mode: str, rng: np.random.Generator) -> np.ndarray:
-    """Logarithmic weight of the fourth degree after the first three, shape (n_pitches,) * 4."""
-    n = _N_PITCHES
-    _, b, c, d = np.ogrid[:n, :n, :n, :n]
-    size = np.abs(d - c)
-    key = np.log(_PROFILES[mode])[d % 7]
-    register = -0.5 * ((d - n // 2) / 4.5) ** 2
-    leading = 1.5 * ((c % 7 == 6) & (d == c + 1))
-    first = key + register + leading - 0.55 * size - 0.9 * (size == 0) + 0.7 * rng.standard_normal((n, n))
-    second = 2.0 * (np.sign(d - c) == -np.sign(c - b)) * (size == 1) + 0.7 * rng.standard_normal((n, n, n))
-    third = 1.2 * (d - c == c - b) + 0.7 * rng.standard_normal((n, n, n, n))
-    order = _pitch_order()[..., None]
-    return np.asarray(first + (order == 2) * second + (order == 3) * third)
-
-
-def _timing_weights(rng: np.random.Generator) -> np.ndarray:
-    """Logarithmic weight of the next interval, shape (n_intervals, n_intervals, n_positions, n_intervals)."""
-    n = len(_INTERVALS)
-    before, last, position, following = np.ogrid[:n, :n, :_BAR, :n]
-    accent = _ACCENTS[(position + _INTERVALS[following]) % _BAR]
-    first = accent + np.array([0.6, 1.0, 0.0, 0.2])[following] + 0.4 * (following == last)
-    first = first + 0.6 * rng.standard_normal((n, _BAR, n))
-    second = 1.2 * (following == before) + 0.6 * rng.standard_normal((n, n, _BAR, n))
-    return np.asarray(first + (before != last) * second)
-
-
-def _next_position(joint: np.ndarray) -> np.ndarray:
-    """Probability of the next last-two intervals and position, from that of the present ones and the next interval."""
-    known = joint.sum(axis=0)
-    moved = [np.roll(known[..., k], step, axis=-1) for k, step in enumerate(_INTERVALS)]
-    return np.stack(moved, axis=1)
-
-
-def _stationary(transition: np.ndarray, advance: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Joint probability of state and next symbol in the long run; `advance` sums it into the next state."""
-    state = np.full(transition.shape[:-1], 1 / np.prod(transition.shape[:-1]))
-    change = 1.0
-    while change > 1e-15:
-        following = advance(state[..., None] * transition)
-        following /= following.sum()
-        change = float(np.abs(following - state).max())
-        state = following
-    joint: np.ndarray = state[..., None] * transition
-    return joint
-
-
-def _softmax(weights: np.ndarray) -> np.ndarray:
-    return _conditional(np.exp(weights - weights.max(axis=-1, keepdims=True)))
-
-
-def _conditional(joint: np.ndarray) -> np.ndarray:
-    """Divide by the sum over the last axis."""
-    return np.asarray(joint / joint.sum(axis=-1, keepdims=True))
+        return (joint.sum(axis=(0, 1, 3)), *(conditional(joint.sum(axis=tuple(range(2 - k)))) for k in range(3)))
 
 
 def _timing_row(tables: tuple[np.ndarray, ...], onsets: Sequence[int]) -> np.ndarray:
@@ -385,7 +325,7 @@ def _timing_row(tables: tuple[np.ndarray, ...], onsets: Sequence[int]) -> np.nda
     if not onsets:
         return tables[0]
     known = np.diff(onsets[-3:]) - 1  # index of each interval
-    return np.asarray(tables[1 + len(known)][(*known, onsets[-1] % _BAR)])
+    return np.asarray(tables[1 + len(known)][(*known, onsets[-1] % BAR)])
 
 
 def _draw(row: np.ndarray, uniform: float) -> int:
@@ -395,7 +335,7 @@ def _draw(row: np.ndarray, uniform: float) -> int:
 
 def _velocities(rng: np.random.Generator, beats: np.ndarray) -> np.ndarray:
     """MIDI velocities: louder on strong beats, with the unevenness of a hand, shape (n_notes,)."""
-    accent = 10 * _ACCENTS[np.round(2 * beats).astype(int) % _BAR]
+    accent = 10 * ACCENTS[np.round(2 * beats).astype(int) % BAR]
     uneven: np.ndarray = np.round(75 + accent + rng.normal(0, 6, len(beats)))
     return np.asarray(np.clip(uneven, 40, 120), dtype=int)
 
@@ -408,7 +348,7 @@ def _check_beats(past: Sequence[float]) -> None:
 def _half_beats(past: Sequence[float]) -> list[int]:
     onsets = [round(2 * onset) for onset in past]
     off_grid = any(half / 2 != onset for half, onset in zip(onsets, past, strict=True))
-    if off_grid or (onsets and not 0 <= onsets[0] < _BAR) or not set(np.diff(onsets)) <= set(_INTERVALS):
+    if off_grid or (onsets and not 0 <= onsets[0] < BAR) or not set(np.diff(onsets)) <= set(INTERVALS):
         raise ValueError(
             f"past: expected onsets in beats, the first from 0 to 3.5 and others 0.5, 1, 1.5 or 2 beats after the one "
             f"before, got {list(past)}. For onsets in seconds, divide by `grammar.beat`."
