@@ -39,9 +39,9 @@ def common(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for sounds, features, scores, figures, report and settings.")] = Path(
-        "eegic-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for sounds, features, scores, figures, report and settings.")
+    ] = Path("eegic-demo"),
     participants: Annotated[int, typer.Option(min=1, help="Simulated listeners.")] = 6,
     duration: Annotated[float, typer.Option(help="Seconds of each of the eight melodies.")] = 30.0,
     effect: Annotated[
@@ -110,6 +110,11 @@ def ic(
     _check_names(files, out, overwrite or resume)
     network = surprisal.load_surprisal(model, device=device)
     typer.echo(network)
+    if network.name == "mini":
+        typer.echo(
+            "Note: mini knows simulated melodies, not music. Of other sounds it says how unlike those they are.",
+            err=True,
+        )
     if codec is None and network.codec is None:
         raise ValueError(f"--codec: {network.name} does not say which codec it knows. Name one.")
     encoder = codecs.load_codec(codec, device=device) if codec else codec_of(network, device)

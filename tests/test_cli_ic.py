@@ -88,6 +88,10 @@ class TestIC:
             np.testing.assert_allclose(table[:, 1:], np.hstack([series.values, series.se]), rtol=1e-6)
         assert 5 < np.isnan(FeatureSeries.load(out / "one.npz").values[:, 0]).sum() < 60
 
+    def test_mini_says_what_it_does_not_know(self, eegic, sounds, tmp_path):
+        code, _, complained = eegic("ic", sounds / "one.wav", "--out", tmp_path / "out", "--no-figure")
+        assert code == 0 and "mini knows simulated melodies, not music" in complained
+
     def test_figures(self, eegic, models, sounds, tmp_path):
         out = tmp_path / "out"
         code, *_ = eegic(

@@ -12,10 +12,22 @@
     The card of a model: what it is, how it was made, what it reaches, what it is not.
 """
 
-from eegic.recipes.assessment import Notes, assess
+from eegic.recipes.assessment import Notes, assess, assess_repetition
 from eegic.recipes.card import card
 from eegic.recipes.recipe import KINDS, Recipe, read_recipe
 from eegic.recipes.running import Trial, attempt, follow
 from eegic.recipes.tables import presets
 
-__all__ = ["KINDS", "Notes", "Recipe", "Trial", "assess", "attempt", "card", "follow", "presets", "read_recipe"]
+__all__ = [
+    "KINDS",
+    "Notes",
+    "Recipe",
+    "Trial",
+    "assess",
+    "assess_repetition",
+    "attempt",
+    "card",
+    "follow",
+    "presets",
+    "read_recipe",
+]

@@ -12,7 +12,7 @@ import pandas as pd
 from eegic import _checks, features
 from eegic.audio import Audio
 from eegic.codec import Codec
-from eegic.datasets import Melody
+from eegic.datasets import TIMBRES, Melody, MelodyGrammar, synthesise
 from eegic.series import FeatureSeries
 from eegic.surprisal import SurprisalModel, at_notes, information_content
 
@@ -153,6 +153,76 @@ def assess(
             rows.append({"what": what, "noise": level, "notes": _n(values), **notes.agreement(values, seed)})
     rows.append({"what": "flux", "noise": np.nan, "notes": _n(notes.flux), **notes.agreement(notes.flux, seed)})
     return pd.DataFrame(rows)
+
+
+def assess_repetition(
+    model: SurprisalModel,
+    codec: Codec,
+    noise: Sequence[float] = (0.0, 0.3, 0.6),
+    *,
+    n_phrases: int = 24,
+    n_notes: int = 8,
+    times: int = 3,
+    rng: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare what a phrase costs that was just played with what the same phrase costs after other ones.
+
+    Parameters
+    ----------
+    model : SurprisalModel
+        What is assessed.
+    codec : Codec
+        Its codec.
+    noise : sequence of float
+        Levels.
+    n_phrases, n_notes, times : int
+        How many isochronous phrases are tried, of how many notes each, and how often one is played in a row.
+    rng : int
+        Seed of the phrases, which are melodies of `MelodyGrammar`, by each instrument in turn.
+    progress : bool
+        True shows progress bars, in a terminal only.
+
+    Returns
+    -------
+    DataFrame
+        One row per level: ``noise, again, elsewhere, difference, low, high``: nats per note of the last time of
+        `times`, and of the same notes after as many others as these were; the difference, and the ends of its 95 %
+        interval (Student's, over phrases). The first note of a phrase, whose past differs, is left out.
+    """
+    from scipy.stats import t
+
+    grammar, timbres = MelodyGrammar(), list(TIMBRES)
+    sounds, melodies = {}, {}
+    for i in range(_checks.count("n_phrases", n_phrases, minimum=2)):
+        every = [grammar.sample(n_notes=n_notes, rng=np.random.default_rng([rng, i, k])).pitches for k in range(times)]
+        for kind, phrases in (("again", [every[-1]] * times), ("elsewhere", every)):
+            melodies[f"{kind} {i}"] = _in_time(np.concatenate(phrases), grammar)
+            sounds[f"{kind} {i}"] = synthesise(melodies[f"{kind} {i}"], timbre=timbres[i % len(timbres)])
+    found = information_content(sounds, model, noise, codec=codec, progress=progress)
+    assert isinstance(found, dict)
+    last = {
+        name: of_notes(series, melodies[name], codec).values[1 - n_notes :].mean(axis=0)
+        for name, series in found.items()
+    }
+    again, elsewhere = (np.stack([last[f"{kind} {i}"] for i in range(n_phrases)]) for kind in ("again", "elsewhere"))
+    difference = again - elsewhere
+    half = t.ppf(0.975, n_phrases - 1) * difference.std(axis=0, ddof=1) / np.sqrt(n_phrases)
+    columns = {"again": again, "elsewhere": elsewhere, "difference": difference}
+    means = {name: values.mean(axis=0) for name, values in columns.items()}
+    return pd.DataFrame(
+        {"noise": noise, **means, "low": means["difference"] - half, "high": means["difference"] + half}
+    )
+
+
+def _in_time(pitches: np.ndarray, grammar: MelodyGrammar) -> Melody:
+    """Notes on every beat, as loud as each other."""
+    n, beat = len(pitches), grammar.beat
+    none = np.zeros(n)
+    return Melody(
+        pitches, beat * np.arange(n), np.full(n, 0.95 * beat), np.full(n, 80), none, none,
+        duration=n * beat, tonic=grammar.tonic, bar=4 * beat,
+    )  # fmt: skip
 
 
 def of_notes(series: FeatureSeries, melody: Melody, codec: Codec) -> FeatureSeries:

@@ -30,6 +30,10 @@ _COLUMNS = {  # of what `assess` returns
     "partial": "the same once flux and duration of the notes are taken out of both ranks; of flux itself none is left",
     "rho_low, rho_high, partial_low, partial_high": "ends of the 95 % intervals, for other melodies of the same kind",
 }
+_REPEATED = {  # of what `assess_repetition` returns
+    "again, elsewhere": "nats per note when the phrase was just played, and of the same notes after other phrases",
+    "difference, low, high": "the first less the second, with the ends of its 95 % interval over phrases",
+}
 
 
 def card(
@@ -79,8 +83,9 @@ def card(
     lines += ["", "## Training", "", *_training(recipe, history)]
     for title, table in (tables or {}).items():
         lines += ["", f"## {title}", "", *_markdown(table.columns, table.to_numpy().tolist())]
-        if "partial" in table.columns:
-            lines += ["", *(f"- {columns}: {meaning}." for columns, meaning in _COLUMNS.items())]
+        explained = _COLUMNS if "partial" in table.columns else _REPEATED if "again" in table.columns else {}
+        notes = [f"- {columns}: {meaning}." for columns, meaning in explained.items()]
+        lines += ["", *notes] if notes and notes[0] not in lines else []  # once is enough for tables alike
     lines += ["", "## Data", "", *_settings(corpus, corpus.settings()), *_passed_over(corpus)]
     for title, record in (("Network", recipe.network), ("Loss", recipe.training), ("Loop", recipe.loop)):
         lines += ["", f"## {title}", "", *_settings(record, asdict(record))]

@@ -18,7 +18,7 @@ from eegic.codec import Codec, CodecConfig, load_codec
 from eegic.codec.training import CodecObjective, CodecTraining, starting_networks, train_codec
 from eegic.datasets import MelodyCorpus
 from eegic.history import History
-from eegic.recipes.assessment import assess
+from eegic.recipes.assessment import assess, assess_repetition
 from eegic.recipes.card import card, duration
 from eegic.recipes.recipe import Recipe, read_recipe
 from eegic.surprisal import FlowConfig, SurprisalModel
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 RECIPE = "recipe.toml"  # in the folder of a training
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of noise, in a card
 NOTES_TITLE = "Information content of held-out notes, and their true surprisal"
+REPETITION_TITLE = "Phrases of eight notes, played three times in a row, or once after two others"
 _MELODY_SECONDS = 20.0
 _TINY = 2  # examples of a trial
 
@@ -95,6 +96,7 @@ def follow(
         if recipe.melodies and isinstance(corpus, MelodyCorpus) and first_process():
             pieces = (corpus.piece("test", i, duration=_MELODY_SECONDS) for i in range(recipe.melodies))
             tables[NOTES_TITLE] = assess(model, codec, pieces, LEVELS, progress=progress)
+            tables[REPETITION_TITLE] = assess_repetition(model, codec, LEVELS, progress=progress)
     if first_process():
         history, sha256 = History.read(folder / "history.csv"), _digest(recipe, folder)
         text = card(recipe, model, history, sha256=sha256, tables=tables, corpus=corpus)
