@@ -49,7 +49,7 @@ def demo(
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same study.")] = 0,
 ) -> None:
-    """Run the whole line on a simulated study whose truth is known (about a minute)."""
+    """Run the whole line on a simulated study whose truth is known (one to two minutes)."""
     import matplotlib
 
     from eegic import demo
@@ -224,12 +224,12 @@ def train(
         for name, about in recipes.presets().items():
             typer.echo(f"{name:<22} {about}")
         return
-    source = _begun(out) if resume and config is None and preset is None else _recipe_named(kind, config, preset)
-    recipe = recipes.read_recipe(source, change or ())
     if kind is not None:
         _checks.one_of("KIND", kind, recipes.KINDS)
-        if kind != recipe.kind:
-            raise ValueError(f"KIND: {source} is a recipe for a {recipe.kind}, not for a {kind}.")
+    source = _begun(out) if resume and config is None and preset is None else _recipe_named(kind, config, preset)
+    recipe = recipes.read_recipe(source, change or ())
+    if kind not in (None, recipe.kind):
+        raise ValueError(f"KIND: {source} is a recipe for a {recipe.kind}, not for a {kind}.")
     if show:
         typer.echo(recipe.toml(), nl=False)
         return

@@ -32,6 +32,14 @@ MODEL = {"tmin": 0.0, "tmax": 0.4, "alphas": tuple(float(a) for a in np.logspace
 N_NULL = 199
 NOISE = (0.0, 0.3, 0.5)  # levels at which the sound is listened to
 LISTENERS = ("mini", "untrained")  # to the sound alone; a feature is called by one of them and the level
+_MADE = ("results/*.npz", "report.html", "group.*", "*.png")  # that a smaller demo may not write
+_ABOUT = """Everything here is simulated: melodies of a tonal grammar, their sound, and EEG of listeners that answers to
+the envelope, to note onsets and to the true surprisal of the notes, with kernels that are known.
+
+Models: surprisal is the truth. mini is the information content that the model which comes with eegic computes from the
+sound, at several noise levels (0: all detail of the sound counts). untrained is the same from a network of that form
+which has learned nothing: what it adds is acoustics that the baseline lacks, and no expectation. It is the control that
+a gain of mini has to be held against."""
 _SHOWN = 8.0  # seconds of music in the figure
 
 
@@ -62,6 +70,9 @@ def run(
     from tqdm import tqdm
 
     replaces = _open(out)
+    for name in _MADE:  # an earlier demo may have had more participants
+        for path in out.glob(name):
+            path.unlink()
     say("1. Eight melodies from a tonal grammar, their sound, and EEG of simulated listeners")
     study = datasets.simulate_study(
         n_participants, duration=duration, rhythm="free", surprisal_effect=effect, n_channels=32, sfreq=SFREQ, rng=seed
@@ -79,15 +90,16 @@ def run(
         result.save(out / "results" / f"{name}.npz")
     for name, by in (("scores.tsv", "trial"), ("gains.tsv", "channel")):
         _write_table(pd.concat([one.to_frame(by) for one in results.values()]), out / name)
-    figures = {"demo.png": figure(study, features, results)}
     group = group_test(results.values(), rng=seed) if n_participants > 1 else None
+    figures = {"demo.png": figure(study, features, results, group)}
     if group is not None:
         say("4. The group: what can be said of other listeners, and of other melodies")
         group.save(out / "group.npz")
         _write_table(group.to_frame("region"), out / "group.tsv")
         figures |= {"bars.png": viz.plot_delta_r(group), "maps.png": viz.plot_topography(group)}
         both = mixed_model(group, "corrected ~ 0 + model")
-        report_group(group, out / "report.html", mixed=both, participants=results.values(), progress=False)
+        people = results.values()
+        report_group(group, out / "report.html", about=_ABOUT, mixed=both, participants=people, progress=False)
     for name, drawn in figures.items():
         with _files.replacing(out / name) as draft:
             drawn.savefig(draft, dpi=150)
@@ -162,7 +174,12 @@ def track(person: Participant, study: datasets.Study, heard: dict[str, FeatureSe
         return cortical_tracking(person, baseline, added, **MODEL, n_null=N_NULL, n_jobs=-1, rng=seed, progress=False)
 
 
-def figure(study: datasets.Study, features: dict[str, FeatureSeries], results: dict[str, Tracking]) -> Figure:
+def figure(
+    study: datasets.Study,
+    features: dict[str, FeatureSeries],
+    results: dict[str, Tracking],
+    group: GroupResult | None,
+) -> Figure:
     """What was heard, how the EEG follows it, and where surprisal adds to the prediction."""
     import matplotlib.pyplot as plt
 
@@ -176,7 +193,8 @@ def figure(study: datasets.Study, features: dict[str, FeatureSeries], results: d
     heard, course, before, gain = (
         panels.add_subplot(grid[at]) for at in (np.s_[0, :], np.s_[1, 0], np.s_[1, 1], np.s_[1, 2])
     )
-    viz.plot_features(features[study.stimuli[0]], tmax=_SHOWN, axes=heard)
+    shown = ("envelope", "onset", "surprisal", f"{LISTENERS[0]} {NOISE[-1]:g}")
+    viz.plot_features(features[study.stimuli[0]].select(shown), tmax=_SHOWN, axes=heard)
     heard.set_title(f"What was heard: the first {_SHOWN:g} s of {study.stimuli[0]}", loc="left")
     viz.plot_trf(
         next(iter(results.values())).lags,
@@ -189,7 +207,9 @@ def figure(study: datasets.Study, features: dict[str, FeatureSeries], results: d
     r = np.mean([one.r_reduced.mean(axis=0) for one in results.values()], axis=0)
     viz.plot_topography(r, info, label="held-out r", axes=before, title="Envelope and onsets")
     corrected = np.mean([one.corrected[0] for one in results.values()], axis=0)
-    viz.plot_topography(corrected, info, label="corrected Δr", axes=gain, title="What surprisal adds")
+    mask = (next(iter(results.values())).p_maxt if group is None else group.p_pieces_maxt)[0] < 0.05
+    title = "What surprisal adds (o: p < .05)"
+    viz.plot_topography(corrected, info, label="corrected Δr", mask=mask, axes=gain, title=title)
     return panels
 
 
@@ -210,7 +230,9 @@ def _account(
     say("Reduced: envelope and onsets. Δr: what surprisal adds. A useless feature lowers held-out r, so raw Δr is")
     say("biased below zero; the null, in which melodies exchange what the baseline does not explain of surprisal, says")
     say(f"by how much. The smallest p that {N_NULL} surrogates allow is {1 / (N_NULL + 1):g}.")
-    if group is not None:
+    if group is None:
+        say("One participant is no group: for a report, and what can be said of others, take --participants 2 or more.")
+    else:
         _account_of_group(group, agreement, say)
     say(f"Here the truth is known: the response to surprisal has {effect:g} times the SD of that to the envelope.")
 

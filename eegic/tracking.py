@@ -92,7 +92,7 @@ def cortical_tracking(
     Examples
     --------
     >>> from eegic import datasets
-    >>> study = datasets.simulate_study(1, 8, duration=20, n_channels=8, snr=0.1, progress=False, rng=0)
+    >>> study = datasets.simulate_study(1, 6, duration=12, n_channels=8, snr=0.1, progress=False, rng=0)
     >>> result = cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.4,
     ...                            alphas=[0.01, 0.1, 1.0, 10.0], n_folds=4, n_null=99, rng=0)
     >>> result.p_mean

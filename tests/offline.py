@@ -1,10 +1,17 @@
-"""Keep a process off the internet: `block()` here, or ``python tests/offline.py script.py`` for another interpreter."""
+"""Keep a process off the internet: `block()` here, `run(script, folder)` in another process.
 
+``python tests/offline.py script.py`` does so for a whole interpreter.
+"""
+
+import multiprocessing
 import os
 import runpy
 import socket
 import sys
+from pathlib import Path
 
+# loaded once for all scripts: most of the time that short ones take. Not eegic itself, which each loads anew.
+HEAVY = ["matplotlib.pyplot", "mne", "numpy", "pandas", "scipy.signal", "scipy.stats", "torch"]
 LOCAL = {"localhost", "127.0.0.1", "::1", "", None, b"localhost", b"127.0.0.1"}
 
 
@@ -38,8 +45,39 @@ def _allowed(host):
     raise OSError(f"tests open no connection to {host!r}: serve the file from 127.0.0.1, or simulate it.")
 
 
-if __name__ == "__main__":
+def run(script, folder, timeout=300):
+    """Run a script in a folder, in a process of its own; return its exit code and what it said.
+
+    Where the system can fork, the process begins as a copy of one that has the heavy packages in memory.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(HEAVY)
+    said = Path(folder) / "said.txt"
+    process = context.Process(target=_there, args=(str(script), str(folder), str(said)))
+    process.start()
+    process.join(timeout)
+    if process.is_alive():
+        process.kill()
+        raise TimeoutError(f"{script} still runs after {timeout} s.")
+    return process.exitcode, said.read_text(encoding="utf-8", errors="replace")
+
+
+def _there(script, folder, said):
+    with open(said, "wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    os.chdir(folder)
+    _as_main(script)
+
+
+def _as_main(script, *arguments):
     block()
-    sys.argv = sys.argv[1:]
-    sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.argv = [script, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    _as_main(*sys.argv[1:])

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_quick_runs_end_with_a_table():
-    command = [sys.executable, str(ROOT / "benchmarks" / "bench_trf.py"), "--quick", "--repeat", "1"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "bench_trf.py"), "--quick", "--repeat", "1", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     _, *cases = re.split(r"^\(([a-e])\) ", done.stdout, flags=re.MULTILINE)
@@ -34,7 +34,7 @@ def test_quick_nulls_end_with_a_table():
 
 def test_quick_information_content_ends_with_a_table():
     script = str(ROOT / "benchmarks" / "bench_ic.py")
-    command = [sys.executable, script, "--quick", "--repeat", "1", "--seeds", "1", "--frames", "20", "--threads", "1"]
+    command = [sys.executable, script, "--quick", "--repeat", "1", "--seeds", "1", "--frames", "10", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "times faster" in done.stdout and "published procedure, plain" in done.stdout

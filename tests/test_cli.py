@@ -76,9 +76,14 @@ def test_wrong_input_ends_with_one_line_and_code_2(tmp_path):
     done = eegic_command("demo", "--duration", "-3", "--out", str(tmp_path / "demo"))
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("eegic: duration: expected a finite positive number")
+
+
+def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("mine")
-    done = eegic_command("demo", "--out", str(tmp_path / "file"))
-    assert done.returncode == 2 and "expected a folder" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["eegic", "demo", "--out", str(tmp_path / "file")])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2 and "expected a folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -130,7 +135,7 @@ def quick():
 def finished(tmp_path_factory, quick):
     out = tmp_path_factory.mktemp("demo")
     lines = []
-    results = quick(out, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
+    results = quick(out, n_participants=2, duration=8.0, effect=2.0, seed=1, say=lines.append)
     return out, results, "\n".join(lines)
 
 
@@ -139,7 +144,7 @@ def silent(tmp_path_factory, quick):
     """A demo of one participant without an effect."""
     out = tmp_path_factory.mktemp("silent")
     lines = []
-    results = quick(out, n_participants=1, duration=15.0, effect=0.0, seed=1, say=lines.append)
+    results = quick(out, n_participants=1, duration=8.0, effect=0.0, seed=1, say=lines.append)
     return out, results, lines
 
 
@@ -159,15 +164,15 @@ def test_demo_writes_what_it_says(finished):
     for name in ("bars.png", "maps.png", "group.npz", "group.tsv"):
         assert (out / name).exists() and name in account
     assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
-    asked = {"effect": 2.0, "seed": 1, "duration": 15.0, "participants": 2}
+    asked = {"effect": 2.0, "seed": 1, "duration": 8.0, "participants": 2}
     settings = {**asked, "noise": [0.5], "eegic": eegic.__version__}
     assert json.loads((out / "settings.json").read_text()) == settings
     assert "replaced" not in account
     assert not list(out.glob(".*"))
     series = FeatureSeries.load(out / "features" / "melody-03.npz")
     models = ("surprisal", "mini 0.5", "untrained 0.5")
-    assert series.names == ("envelope", "onset", *models) and series.n_times == 15 * 64
-    assert read_audio(out / "sounds" / "melody-03.wav").duration == 15
+    assert series.names == ("envelope", "onset", *models) and series.n_times == 8 * 64
+    assert read_audio(out / "sounds" / "melody-03.wav").duration == 8
     scores = pd.read_csv(out / "scores.tsv", sep="\t")
     assert len(scores) == 2 * 3 * 8 * 32
     mean = scores.groupby(["participant", "model"])["delta_r"].mean()
@@ -198,7 +203,7 @@ def test_demo_is_the_same_again(finished, quick, tmp_path):
     out, results, _ = finished
     (tmp_path / "scores.tsv").write_text("of an earlier demo")
     lines = []
-    again = quick(tmp_path, n_participants=2, duration=15.0, effect=2.0, seed=1, say=lines.append)
+    again = quick(tmp_path, n_participants=2, duration=8.0, effect=2.0, seed=1, say=lines.append)
     assert f"An earlier demo in {tmp_path} was replaced." in lines
     for name, result in results.items():
         np.testing.assert_array_equal(result.null, again[name].null)

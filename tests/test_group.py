@@ -88,7 +88,7 @@ class TestTogether:
         group = ei.group_test([*crowd, replace(none, participant="sub-99")])
         table = group.to_frame("participant").set_index("participant")
         assert table.loc["sub-99", "p"] > 0.05
-        assert group.to_frame("region")["significant"][0] <= 6
+        assert group.to_frame("region")["significant"][0] == (table["p"] <= 0.05).sum()
 
     def test_saved_trackings_can_be_named(self, crowd, group, tmp_path):
         for one in crowd:
@@ -127,6 +127,12 @@ class TestMissing:
         table = group.to_frame("region").set_index("region")
         assert (table.loc["all", "n"], table.loc["left", "n"]) == (5, 4)
 
+    def test_a_region_that_nobody_has_is_empty_and_harms_no_other(self):
+        crowd = [without(one, 0) for one in people(5, 0.004)]
+        table = ei.group_test(crowd, regions={"left": ["Fp1"]}).to_frame("region").set_index("region")
+        assert table.loc["left", "n"] == 0 and np.isnan(table.loc["left", ["p_listeners", "d", "prevalence"]]).all()
+        assert np.isfinite(table.loc["all", ["p_listeners", "d", "prevalence"]].astype(float)).all()
+
     def test_a_participant_without_any_value_is_refused_by_name(self):
         crowd = people(3)
         for channel in range(6):
@@ -148,6 +154,15 @@ class TestWhoCanBePutTogether:
     def test_a_participant_counts_once(self):
         with pytest.raises(ValueError, match="sub-01"):
             ei.group_test([*people(2), people(1)[0]])
+
+    def test_models_in_another_order_are_refused(self, crowd):
+        turned = replace(
+            crowd[0], participant="other", models=dict(reversed(crowd[0].models.items())), r_full=crowd[0].r_full[::-1]
+        )
+        with pytest.raises(ValueError, match="these in another order"):
+            ei.group_test([*crowd, turned])
+        with pytest.raises(TypeError, match=r"got dict. Pass its .values\(\)"):
+            ei.group_test({one.participant: one for one in crowd})
 
     def test_different_questions_are_not_averaged(self, crowd):
         for other, message in (
@@ -180,12 +195,14 @@ class TestWhoCanBePutTogether:
 
     def test_shifted_features_say_nothing_of_pieces(self):
         group = ei.group_test([changed(one, null="shift") for one in people(3)])
-        assert not group.shared and "exchange no pieces" in group.notes[0]
+        assert not group.shared and "no exchange of the pieces" in group.notes[0]
 
 
 class TestTables:
-    def test_trials_average_to_participants(self, crowd):
-        group = ei.group_test(crowd, over="mean")
+    @pytest.mark.parametrize("over", ["mean", "median"])
+    def test_trials_average_to_participants(self, crowd, over):
+        """The median over channels of a trial does not, by itself: skewed trials would put it off zero."""
+        group = ei.group_test(crowd, over=over)
         trials = group.to_frame("trial").groupby(["participant", "model"])["corrected"].mean()
         people_ = group.to_frame("participant").set_index(["participant", "model"])["corrected"]
         pd.testing.assert_series_equal(trials, people_.sort_index(), check_names=False)
@@ -223,7 +240,12 @@ class TestTables:
         assert repr(again) == repr(group)
 
     def test_the_line_says_of_whom_each_p_value_speaks(self, group):
-        assert "for new listeners" in repr(group) and "for new pieces" in repr(group)
+        lines = str(group).splitlines()
+        assert lines[0] == repr(group) and len(lines) == 2 + len(group.models) + 1
+        assert "new listeners" in lines[1] and "new pieces" in lines[1]
+        assert (
+            f"{group.summary[1, 0].mean():+.4f}" in lines[3] and "smallest p possible: listeners 0.00781" in lines[-1]
+        )
 
     def test_a_damaged_file_is_refused(self, group, tmp_path):
         group.save(tmp_path / "a.npz")
@@ -237,10 +259,19 @@ class TestTables:
             {"about": np.array(json.dumps({**about, "families": ["one"]}))},
             {"about": np.array(json.dumps({**about, "regions": {"all": ["nowhere"]}}))},
             {"about": np.array(json.dumps({**about, "settings": {}}))},
+            {"about": np.array(json.dumps({**about, "settings": {**about["settings"], "over": "x"}}))},
+            {"about": np.array(json.dumps({**about, "regions": {"left": ["Fp1"], "right": ["Fp1"]}}))},
+            {"region_p": arrays["region_p"] + 1},
+            {"r_full": np.full_like(arrays["r_full"], np.nan)},
         ):
             np.savez(tmp_path / "b.npz", **{**arrays, **change})
             with pytest.raises(ValueError, match="damaged, or changed by hand"):
                 GroupResult.load(tmp_path / "b.npz")
+
+    def test_what_could_not_be_loaded_is_not_written(self, group, tmp_path):
+        with pytest.raises(ValueError, match="not written, since it could not be loaded"):
+            replace(group, owner=group.owner + 1).save(tmp_path / "a.npz")
+        assert not (tmp_path / "a.npz").exists()
 
 
 class TestComparison:
@@ -273,7 +304,8 @@ class TestMixed:
             return 0.002 + 0.012 * noise - 0.015 * noise**2  # highest at 0.4
 
         levels = [0.0, 0.2, 0.4, 0.6, 0.8]
-        fit = ei.mixed_model(ei.group_test(crossed(12, 8, truth, levels=levels, seed=1)))
+        group = ei.group_test(crossed(12, 8, truth, levels=levels, seed=1))
+        fit = ei.mixed_model(group)
         assert fit.formula == "corrected ~ noise + I(noise**2)" and fit.converged
         rows = fit.table.set_index("term")
         for term, value in (("Intercept", 0.002), ("noise", 0.012), ("I(noise ** 2)", -0.015)):
@@ -281,14 +313,17 @@ class TestMixed:
             assert abs(rows.loc[term, "estimate"] - value) < 0.003
         at, low, high = fit.peaks["IC"]
         assert low < 0.4 < high and abs(at - 0.4) < 0.05
-        assert fit.spread["participant"] == pytest.approx(0.002, rel=0.6)
-        assert fit.spread["trial"] == pytest.approx(0.002, rel=0.15)
+        means = ei.mixed_model(group, "corrected ~ 0 + model").table
+        assert list(means["term"]) == [f"model[{name}]" for name in group.models]
+        np.testing.assert_allclose(means["estimate"], group.summary[:, 0].mean(axis=1), atol=1e-6)
+        assert means["sd_participant"].mean() == pytest.approx(0.002, rel=0.5)
+        assert means["sd_rest"].mean() == pytest.approx(0.002, rel=0.2)
 
     def test_families_are_compared_with_the_first(self):
         crowd = crossed(6, 5, lambda noise: 0.001 + 0.004 * noise, levels=[0.0, 0.2, 0.4, 0.6], seed=3)
         conditions = dict(zip(crowd[0].models, [("a", 0.0), ("a", 0.4), ("b", 0.0), ("b", 0.4)], strict=True))
         fit = ei.mixed_model(ei.group_test(crowd, conditions=conditions))
-        assert fit.formula == "corrected ~ (noise) * family"
+        assert fit.formula == "corrected ~ noise * family"
         assert any(term == "family[T.b]" for term in fit.table["term"])
 
     def test_models_without_a_noise_level_are_named(self):
@@ -296,6 +331,26 @@ class TestMixed:
         group = ei.group_test(crowd, conditions={"IC 0.6": ("true surprisal", np.nan)})
         fit = ei.mixed_model(group, "corrected ~ noise")
         assert any("IC 0.6" in note for note in fit.notes)
+
+    @pytest.mark.parametrize(
+        ("formula", "message"),
+        [
+            ("delta_r ~ noise", "expected 'corrected ~ ...'"),
+            ("corrected", "expected 'corrected ~ ...'"),
+            ("corrected ~ nois", "got 'nois'"),
+            ("corrected ~ __import__('os')", "got '__import__'"),
+            ("corrected ~ noise[0]", r"got 'noise\[0\]'"),
+            ("corrected ~ (", "cannot be read"),
+            ("corrected ~ I(noise**2) * noise", "do not tell apart"),
+        ],
+    )
+    def test_a_formula_holds_nothing_but_known_names(self, group, formula, message):
+        with pytest.raises(ValueError, match=message):
+            ei.mixed_model(group, formula)
+
+    def test_a_highest_point_outside_the_levels_is_not_named(self):
+        crowd = crossed(6, 5, lambda noise: 0.01 * noise - 0.004 * noise**2, levels=[0.0, 0.3, 0.6], seed=6)
+        assert np.isnan(ei.mixed_model(ei.group_test(crowd)).peaks["IC"]).all()
 
     def test_flat_parabolas_have_no_bounds(self):
         assert fieller(0.1, -0.2, 1.0, 1.0, 0.0, 2.0) == (-np.inf, np.inf)
@@ -311,6 +366,26 @@ class TestMixed:
         assert 0.93 < hit < 0.97
 
 
+@pytest.mark.slow
+def test_mixed_models_reject_at_their_level():
+    """No effect of noise, models that share the EEG of a trial, participants and sounds with slopes of their own."""
+    levels, found = [0.0, 0.2, 0.4], []
+    models = {f"IC {level:g}": (f"IC {level:g}",) for level in levels}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        of_participant, of_sound = 0.002 * rng.standard_normal((8, 1)), 0.001 * rng.standard_normal(8)
+        slopes = 0.0007 * rng.standard_normal((3, 8, 1)) + 0.0005 * rng.standard_normal((3, 1, 8))
+        trial = 0.002 * rng.standard_normal((8, 8)) + 0.0015 * rng.standard_normal((3, 8, 8))
+        gain = of_participant + of_sound + slopes + trial  # model, participant, sound
+        crowd = [
+            tracking(f"sub-{i}", np.repeat(gain[:, i, :, None], 2, axis=2), np.zeros((3, 9, 2)), models=models)
+            for i in range(8)
+        ]
+        found.append(ei.mixed_model(ei.group_test(crowd), "corrected ~ noise").table["p"])
+    for rejected in (np.array(found) < 0.05).sum(axis=0):
+        assert 2 <= rejected <= 21  # a test that is right fails this once in a thousand
+
+
 class TestClusters:
     def test_enhancement_is_the_integral_of_extent_and_height(self):
         """All flips, each with the integral over every height of its connected channels."""
@@ -321,7 +396,7 @@ class TestClusters:
         largest = [integral(t_of(group.corrected[0] * signs[:, None]), ring).max() for signs in every_sign(6)]
         observed = integral(t_of(group.corrected[0]), ring)
         expected = [(np.array(largest) >= one - 1e-9).mean() for one in observed]
-        np.testing.assert_allclose(table["p"], expected, atol=2.1 / 64)
+        np.testing.assert_allclose(table["p"], expected, atol=1.1 / 64)
         np.testing.assert_allclose(table["t"], t_of(group.corrected[0]))
 
     def test_a_cluster_has_one_p_value(self):
@@ -367,6 +442,16 @@ class TestRegression:
         assert found["p_maxt"].max() < 0.05
         less = ei.group_regression(two_groups, who, "kind", alternative="less", n_permutations=199)
         assert (less["t"] > 0).all() and less["p_maxt"].min() > 0.5
+
+    def test_ties_count_as_at_least_as_large(self):
+        """Three against three: no p is below one of twenty, though sums in another order differ by rounding."""
+        values = [0.01, 0.011, 0.012, 0.001, 0.002, 0.003]
+        crowd = [tracking(f"sub-{i}", np.full((1, 2, 4), one), np.zeros((1, 9, 4))) for i, one in enumerate(values)]
+        who = pd.DataFrame({"kind": ["b"] * 3 + ["a"] * 3}, index=[one.participant for one in crowd])
+        found = ei.group_regression(
+            ei.group_test(crowd), who, "kind", by="region", alternative="greater", n_permutations=4000
+        )
+        assert found["p_maxt"][0] == pytest.approx(0.05, abs=0.015) and found["contrast"][0] == "b - a"
 
     def test_nilearn_and_our_flips_agree_on_the_mean(self, two_groups):
         from nilearn.mass_univariate import permuted_ols

@@ -1,10 +1,9 @@
 """The README keeps its word: two commands to set up, and its Python runs as printed."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import offline
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,9 +48,8 @@ def test_the_python_runs(readme, tmp_path):
     assert code, "README.md shows no Python."
     script = tmp_path / "readme.py"
     script.write_text("\n".join(code), encoding="utf-8")
-    command = [sys.executable, str(ROOT / "tests" / "offline.py"), str(script)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"the Python of README.md stops:\n{done.stderr[-4000:]}"
+    stopped, said = offline.run(script, tmp_path)
+    assert stopped == 0, f"the Python of README.md stops:\n{said[-4000:]}"
 
 
 def test_links_lead_somewhere(readme):

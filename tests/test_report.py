@@ -17,9 +17,11 @@ from handmade import tracked
 import eegic
 from eegic import Offsets, Participant, group_test, report_group, report_participant
 from eegic.study import group_report, report, words
+from eegic.study.group_tables import add_mixed, add_tests
 from eegic.study.page import Page
 
 EVIL = "<script>alien=1</script> & \"q\" 'r' $\\frac{$ a_b 100% {x}"
+ABOUT = f"Listeners are simulated. {EVIL}\n \nThe model mini was trained on melodies."
 SECTIONS = ["What was done", "What came out", "Figures"]
 
 
@@ -92,14 +94,28 @@ def folder(tmp_path_factory, group):
     offsets = Offsets(evil().participant, ("a",), lags, np.ones((1, 11)), np.zeros((19, 11)), (0.0, 0.1))
     eeg = [np.random.default_rng(0).standard_normal((64, 2)) * 1e-5]
     person = Participant.from_arrays(eeg, ["a"], 32.0, name=evil().participant, history=[EVIL])
-    report_participant(file, folder / "one.html", offsets=offsets, quality=person)
+    report_participant(file, folder / "one.html", about=ABOUT, offsets=offsets, quality=person)
     mixed = types.SimpleNamespace(
         table=pd.DataFrame({"term": [EVIL], "estimate": [0.0123], "p": [0.0041], EVIL: [True]}),
         peaks={EVIL: (0.31, 0.1, np.inf)},
         notes=(EVIL,),
     )
-    report_group(folder / "group.npz", folder / "group.html", mixed=mixed, participants=[file, tracked()])
+    report_group(folder / "group.npz", folder / "group.html", about=ABOUT, mixed=mixed, participants=[file, tracked()])
     return folder
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A page that holds what a function adds to it."""
+
+    def show(add):
+        page = Page("a", progress=False)
+        page.section("b")
+        add(page)
+        page.save(tmp_path / "a.html")
+        return Reader(tmp_path / "a.html")
+
+    return show
 
 
 @pytest.fixture(params=["one.html", "group.html"])
@@ -153,6 +169,19 @@ class TestBothPages:
                 assert before[1].get("class") == "wide"
                 assert before[1]["aria-label"]
 
+    def test_what_the_author_says_comes_first(self, page):
+        text = page.text[page.text.rindex(SECTIONS[0]) :]
+        at = [text.index(part) for part in (*ABOUT.split("\n \n"), "Temporal response functions")]
+        assert at == sorted(at)
+
+    def test_settings_are_words(self, page):
+        assert "refit_alphayes" in page.text
+        assert "gapnot set" in page.text
+        assert "alphas0.01, 1, 100" in page.text
+        assert re.search(r"models: ic\s*ic\s*models: ic.npynoisy ic, ic", page.text)
+        settings = page.text[page.text.rindex("Settings and versions") :].partition("import eegic")[0]
+        assert not re.search(r"\{'|\['|None|True", settings.replace(EVIL, ""))
+
 
 class TestParticipant:
     def test_the_page_holds_the_sentences_and_the_numbers(self, folder):
@@ -191,7 +220,27 @@ class TestParticipant:
     def test_reasons_against_channels_stand_there(self, tmp_path, monkeypatch):
         monkeypatch.setattr(report, "_add_figures", lambda page, result: None)
         report_participant(tracked(), tmp_path / "a.html", quality={"C3": "flat"})
-        assert "C3: flat" in Reader(tmp_path / "a.html").text
+        text = Reader(tmp_path / "a.html").text
+        assert "C3: flat" in text
+        assert text.count("Pz has no value") == 1
+        assert text.count("Pz") == 2, "once more in the table of the noise ceiling"
+
+    def test_a_feature_without_standard_errors_is_not_said_to_be_reliable(self, folder):
+        text = Reader(folder / "one.html").text
+        table = text.partition("Reliability of the rest")[2].partition("Not known")[0]
+        assert "not known" in table
+        assert "100 %" not in table.replace(EVIL, "")
+        assert "no standard errors were given, so the feature counts as exact" in text
+        assert "38 %" in text
+
+    def test_a_group_is_sent_elsewhere(self, group, tmp_path):
+        with pytest.raises(TypeError, match="result: expected a Tracking, .* got GroupResult. `report_group` writes"):
+            report_participant(group, tmp_path / "a.html")
+        with pytest.raises(TypeError, match="result: expected a Tracking, .* got dict.$"):
+            report_participant({}, tmp_path / "a.html")
+        with pytest.raises(TypeError, match="about: expected a text, got list"):
+            report_participant(tracked(), tmp_path / "a.html", about=["a"])
+        assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
         ("options", "error", "message"),
@@ -223,7 +272,52 @@ class TestGroup:
         text = Reader(folder / "group.html").text
         assert "its table is below" in text
         assert "0.0123.004True" in text, "a row of its table"
-        assert "highest at a noise level of 0.31 (95 % interval 0.10 to no bound)" in text
+        end = "begins at 0.10 and reaches beyond 0.5, the highest level."
+        assert f"highest at a noise level of 0.31; its 95 % interval {end}" in text
+        assert "no bound" not in text
+
+    @pytest.mark.parametrize(
+        ("peak", "told"),
+        [
+            ((0.31, 0.2, 0.4), "highest at a noise level of 0.31 (95 % interval 0.20 to 0.40)."),
+            (
+                (0.31, -np.inf, np.inf),
+                "0.31; its 95 % interval reaches beyond the lowest and the highest level that were",
+            ),
+            ((0.31, -np.inf, 0.4), "reaches beyond 0.1, the lowest level, and ends at 0.40."),
+            ((np.nan, np.nan, np.nan), "has no highest point within the levels that were measured."),
+        ],
+    )
+    def test_a_peak_is_told_as_far_as_levels_were_measured(self, shown, group, peak, told):
+        table = pd.DataFrame({"term": ["Intercept"], "estimate": [0.1], "p": [0.1]})
+        page = shown(lambda page: add_mixed(page, group, types.SimpleNamespace(peaks={EVIL: peak}), table))
+        assert told in page.text
+
+    def test_terms_are_called_by_their_model(self, shown, group):
+        table = pd.DataFrame({"term": [f"model[{name}]" for name in group.models], "estimate": 0.1, "p": 0.1})
+        page = shown(lambda page: add_mixed(page, group, table, table))
+        assert "model[" not in page.text
+        assert EVIL in page.text
+
+    def test_what_medians_and_few_participants_do_is_noted(self, shown):
+        people = [evil(number) for number in range(6)]
+        median, mean, few = group_test(people), group_test(people, over="mean"), group_test(people[:5])
+        texts = [shown(lambda page, one=one: add_tests(page, one)).text for one in (median, mean, few)]
+        assert ["is not quite the corrected Δr" in text for text in texts] == [True, False, True]
+        assert ["86 % of studies of 6" in text for text in texts] == [True, True, False]
+        assert ["too few for an interval of d" in text for text in texts] == [False, False, True]
+        assert ["too few for the test of the median" in text for text in texts] == [True, True, False]
+        assert "too few for the tests of the trimmed mean and of the median" in texts[2]
+
+    def test_a_null_of_means_beside_a_table_of_medians_is_explained(self, folder):
+        assert "has the median over channels, so its p-value may differ" in Reader(folder / "group.html").text
+
+    def test_a_title_is_short(self, folder, group):
+        title = "4 participants, 2 models"
+        assert title in Reader(folder / "group.html").text
+        short = dataclasses.replace(group, models={"ic": (EVIL,), "onsets": (EVIL,)})
+        assert group_report._title(short) == "4 participants: tracking of ic, onsets"
+        assert group_report._title(group) == title
 
     def test_those_who_were_left_out_are_named(self, folder):
         text = Reader(folder / "group.html").text
@@ -239,6 +333,14 @@ class TestGroup:
         np.testing.assert_array_equal(again.listeners.p_maxt, group.listeners.p_maxt)
 
     def test_other_things_are_refused(self, group, tmp_path):
+        for other, advice in (
+            (tracked(), "Tracking. `report_participant` writes"),
+            ([tracked()], "list. .*`group_test"),
+        ):
+            with pytest.raises(TypeError, match=f"group: expected a GroupResult, .*{advice}"):
+                report_group(other, tmp_path / "a.html")
+        with pytest.raises(TypeError, match="about: expected a text, got int"):
+            report_group(group, tmp_path / "a.html", about=3)
         with pytest.raises(TypeError, match="mixed: expected what `mixed_model` gives, or a DataFrame, got str"):
             report_group(group, tmp_path / "a.html", mixed="no")
         with pytest.raises(TypeError, match=r"participants: expected several results, got Tracking. Write \[one"):

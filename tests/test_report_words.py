@@ -2,14 +2,18 @@
 
 import dataclasses
 import re
+import types
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from handmade import tracked
 
 from eegic import group_test
 from eegic.study import numbers, words
-from eegic.study.of_group import claims
+from eegic.study.claims import claims
+from eegic.study.of_group import smallest
 
 
 def changed(result=None, settings=None, **fields):
@@ -67,6 +71,9 @@ class TestNumbers:
         assert [numbers.level(p) for p in (0.05, 1 / 256, 2.5e-5)] == [".05", ".0039", "2.5e-5"]
         assert [numbers.percent(share) for share in (0.974, 0.0012, 0)] == ["97 %", "0.1 %", "0 %"]
 
+    def test_a_share_below_zero_has_a_true_minus_and_zero_none(self):
+        assert [numbers.percent(share) for share in (-0.001, -0.0, -0.021)] == ["0 %", "0 %", "−2 %"]
+
     def test_one_thing_has_no_plural(self):
         assert numbers.counted(1, "trial") == "1 trial"
         assert numbers.counted(1000, "surrogate") == "1,000 surrogates"
@@ -76,24 +83,32 @@ class TestMethodsOfAParticipant:
     def test_numbers_are_filled_in(self):
         text = words.methods(tracked())
         for said in (
-            "The EEG of Jörg was analysed: 7 trials of 5 sounds, 66 s in all",
+            "The EEG of Jörg was analysed: 7 trials of 5 pieces, 66 s in all",
             "6 channels at 32 Hz; Pz has no value",
             "the baseline feature envelope (reduced model)",
             "ic (full model “ic”), or noisy ic and ic (full model “ic.npy”)",
             "lags of 0–125 ms",
             "chosen among 3 values from 0.01 to 100",
-            "One sound at a time was held out, with all its presentations.",
+            "One piece at a time was held out, with all its presentations.",
             "39 surrogates were drawn at random (seed 0), so the smallest p-value that could come out is .025",
             "corrected for 5 channels and 2 models together",
         ):
             assert said in text
 
-    def test_filters_and_reference_are_those_of_the_recording(self):
+    @pytest.mark.parametrize(
+        ("highpass", "lowpass", "moved", "told"),
+        [
+            (0.0, 16.0, 0, "The recording carries no note of a filter or of a change of reference."),
+            (1.0, 8.0, 1, "The recording carries notes of a filter to 1–8 Hz and of a change of reference."),
+            (1.0, 16.0, 0, "The recording carries a note of a high-pass at 1 Hz, and none of a change of reference."),
+            (0.0, 16.0, 1, "The recording carries a note of a change of reference, and none of a filter."),
+        ],
+    )
+    def test_filters_and_reference_are_those_of_the_recording(self, highpass, lowpass, moved, told):
         info = tracked().info.copy()
         with info._unlock():
-            info.update(highpass=1.0, lowpass=8.0, custom_ref_applied=1)
-        assert "no filter, and no change of reference" in words.methods(tracked())
-        assert "a filter to 1–8 Hz, and a change of reference" in words.methods(changed(info=info))
+            info.update(highpass=highpass, lowpass=lowpass, custom_ref_applied=moved)
+        assert told in words.methods(changed(info=info))
 
     def test_every_null_is_told_apart(self):
         told = {
@@ -102,8 +117,20 @@ class TestMethodsOfAParticipant:
             for conditional in (True, False)
         }
         assert len(told) == 7, "events is never conditional"
-        kept = words.methods(changed(settings={"refit_alpha": False}))
-        assert "but for the regularisation, which was that of the real data" in kept
+
+    @pytest.mark.parametrize(
+        ("settings", "told"),
+        [
+            ({}, "The whole analysis was repeated in each, with its search for the regularisation."),
+            ({"refit_alpha": False}, "with the regularisation that was chosen in the real data."),
+            ({"alphas": [0.1]}, "fitted and scored anew, with the same regularisation."),
+            ({"alphas": [0.1], "refit_alpha": False}, "fitted and scored anew, with the same regularisation."),
+        ],
+    )
+    def test_what_surrogates_repeat_depends_on_what_was_searched(self, settings, told):
+        text = words.methods(changed(settings=settings))
+        assert told in text
+        assert ("whole analysis" in text) == (not settings)
 
     def test_exact_nulls_draw_nothing(self):
         text = words.methods(changed(exact=True))
@@ -112,7 +139,7 @@ class TestMethodsOfAParticipant:
 
     def test_cut_time_does_not_hold_out_sounds(self):
         text = words.methods(changed(settings={"gap": 0.5, "n_folds": 5}))
-        assert "another part of the same sounds" in text
+        assert "another part of the same pieces" in text
         assert "all presentations" not in text
 
     def test_a_single_alpha_was_not_chosen(self):
@@ -138,7 +165,13 @@ class TestFindingsOfAParticipant:
     def test_the_centre_of_the_null_stands_beside_why_zero_is_not_it(self):
         text = words.findings(changed(null=tracked().null * 0 - 0.0042))
         assert "not to be compared with zero" in text
-        assert "here −0.0042;" in text
+        assert "here −0.0042." in text
+
+    def test_the_reason_is_true_of_centres_above_zero(self):
+        text = words.findings(changed(null=tracked().null * 0 + 0.0042))
+        assert "mostly below zero" in text
+        assert "here +0.0042." in text
+        assert "by chance alone" not in text
 
     def test_one_surrogate_has_no_error_and_finds_nothing(self):
         text = words.findings(changed(null=tracked().null[:, :1]))
@@ -186,12 +219,17 @@ class TestGroups:
         text = words.methods(group)
         for said in (
             "5 participants",
+            "35 trials of 5 pieces",
             "all 32 patterns of signs, one-sided (greater)",
             "is .031",
             "39 surrogates",
             "is .025",
         ):
             assert said in text
+
+    def test_blocks_are_not_called_trials(self):
+        cut = [changed(one, settings={"gap": 0.5}) for one in listeners()]
+        assert "35 blocks of time of 5 pieces" in words.methods(group_test(cut))
 
     def test_findings_are_those_of_the_table(self, group):
         text = words.findings(group)
@@ -225,21 +263,40 @@ class TestGroups:
         told = " ".join(words.quality(group_test(listeners(3))))
         assert "For new listeners, no p-value below .05 could come out: the smallest is .12" in told
 
-    @pytest.mark.parametrize(
-        ("outlier", "alternative", "expected"),
-        [
-            (3, "greater", "too large"),
-            (-3, "greater", "too small"),
-            (-3, "less", "too large"),
-            (3, "two-sided", "below zero"),
-        ],
-    )
-    def test_a_skewed_group_is_told_which_way_its_test_errs(self, outlier, alternative, expected):
+    @pytest.mark.parametrize(("outlier", "expected"), [(3, "too large, if anything"), (-3, "too small")])
+    def test_a_skewed_group_is_told_which_way_its_test_errs(self, outlier, expected):
         people = listeners()
         people[0].r_full[:] += outlier
-        told = " ".join(words.quality(group_test(people, alternative=alternative)))
-        assert expected in told
-        assert "trimmed mean" in told
+        told = " ".join(words.quality(group_test(people)))
+        assert f"the p-value is {expected}." in told
+        assert "Compare" not in told
+        assert told.count("5 participants are too few for the tests of the trimmed mean and of the median") == 1
+        assert "their smallest p-values are .062 and .12." in told
+
+    @pytest.mark.parametrize(("n", "compared"), [(6, "trimmed"), (8, "both")])
+    def test_only_tests_that_could_find_something_are_recommended(self, n, compared):
+        people = listeners(n)
+        people[0].r_full[:] += 3
+        told = " ".join(words.quality(group_test(people)))
+        if compared == "both":
+            assert re.search(r"Compare the tests of the trimmed mean \(p .*\) and of the median \(p ", told)
+            assert "too few" not in told
+        else:
+            assert re.search(r"Compare the test of the trimmed mean \(p [^)]*\)\.", told)
+            assert "6 participants are too few for the test of the median: its smallest p-value is .062." in told
+
+    @pytest.mark.parametrize(("center", "cut"), [("trimmed", lambda n: n // 5), ("median", lambda n: (n - 1) // 2)])
+    def test_the_smallest_p_is_that_of_all_patterns_of_signs(self, center, cut):
+        for n in (4, 6, 9):
+            values = np.sort(np.array([*product((-1, 1), repeat=n)]) * (1 + np.sqrt(np.arange(n))), axis=1)
+            centres = values[:, cut(n) : n - cut(n)].mean(axis=1)
+            made = types.SimpleNamespace(settings={"rng": 0, "n_flips": 10_000})
+            assert smallest(made, n, center) == pytest.approx(np.mean(centres >= centres.max() - 1e-12))
+
+    def test_an_interval_of_d_takes_six_participants(self):
+        told = [words.findings(group_test(listeners(n))).split("\n\n")[0] for n in (5, 6)]
+        assert ["(95 % interval −" in one for one in told] == [False, True]
+        assert all(" d = " in one for one in told)
 
     def test_the_best_noise_level_is_not_claimed(self, group):
         levels = group_test(listeners(), conditions={"ic": ("ic", 0.1), "ic.npy": ("ic", 0.5)})
@@ -250,6 +307,72 @@ class TestGroups:
         people = listeners()
         people[0].r_full[..., 0] = np.nan
         assert "with a value in 0–5 of 5 participants, by channel" in words.methods(group_test(people))
+
+
+class TestBothAtOnce:
+    """The card of a mixed model says what its table shows."""
+
+    @staticmethod
+    def said(group, terms, p, estimate, **more):
+        table = pd.DataFrame({"term": terms, "estimate": estimate, "df": more.pop("df", 4.0), "p": p})
+        return claims(group, types.SimpleNamespace(**{"table": table, "formula": "corrected ~ 0 + model", **more}))[
+            "Both at once"
+        ]
+
+    def test_models_with_and_without_are_named(self, group):
+        terms = ["model[ic]", "model[ic.npy]"]
+        text = self.said(group, terms, [0.2, 0.01], [0.001, 0.002])
+        assert text.startswith(
+            "ic.npy has p < .05, two-sided and not corrected for several models; ic not. t has 4 degrees of freedom. A "
+        )
+        assert "5 listeners and 5 pieces" in text
+        assert "this one asks more than either of the others, and its p-values are two-sided." in text
+        assert "Below zero" not in text
+        assert self.said(group, terms, [0.2, 0.3], [0.1, 0.1]).startswith("No model has p < .05, two-sided")
+        assert "Below zero: ic." in self.said(group, terms, [0.01, 0.01], [-0.1, 0.1])
+
+    def test_the_mean_of_several_models_is_called_so(self, group):
+        text = self.said(group, ["Intercept"], [0.01], [0.01])
+        assert text.startswith("The mean of all 2 models is +0.0100, p = .010, two-sided. t has 4 degrees of freedom.")
+
+    def test_degrees_of_freedom_are_cautious_only_where_pieces_were_missed(self, group):
+        terms = ["model[ic]", "model[ic.npy]"]
+        few = dataclasses.replace(group, sounds=("other", *group.sounds[1:]))
+        cautious = "t has 4 degrees of freedom, one less than the fewer of participants and pieces, which is cautious."
+        assert cautious in self.said(few, terms, [0.2, 0.01], 0.1)
+        assert "cautious" not in self.said(group, terms, [0.2, 0.01], 0.1)
+        text = self.said(few, terms, [0.2, 0.01], 0.1, df=[4.0, 5.25])
+        assert "t has 4 to 5.2 degrees of freedom. A" in text
+        assert "t has 1 degree of freedom. A" in self.said(group, terms, [0.2, 0.01], 0.1, df=1.0)
+
+    def test_the_intercept_of_a_single_model_is_that_model(self):
+        people = [
+            changed(one, models={"ic": ("ic",)}, r_full=one.r_full[:1], null=one.null[:1], alpha=one.alpha[:2])
+            for one in listeners()
+        ]
+        assert self.said(group_test(people), ["Intercept"], [0.01], [0.1]).startswith(
+            "ic has p < .05, two-sided. t has"
+        )
+
+    @pytest.mark.parametrize(
+        ("terms", "more"),
+        [
+            (["Intercept", "noise"], {}),
+            (["model[ic]", "model[other]"], {}),
+            (["model[ic]", "model[ic.npy]"], {"converged": False}),
+        ],
+    )
+    def test_what_is_no_mean_of_models_or_not_converged_is_not_stated(self, group, terms, more):
+        text = self.said(group, terms, [0.01, 0.01], [0.1, 0.1], **more)
+        assert text.startswith("A mixed model (corrected ~ 0 + model)")
+        assert "p <" not in text
+        assert ("do not use" in text) == bool(more)
+
+
+def test_what_was_heard_is_called_a_piece(group):
+    for result in (tracked(), group, group_test(listeners(3))):
+        text = " ".join([words.methods(result), words.findings(result), *words.quality(result)])
+        assert not re.search(r"\bsounds\b", text)
 
 
 def test_no_sentence_calls_anything_significant(group):

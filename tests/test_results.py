@@ -176,7 +176,8 @@ class TestFiles:
         for name in set(about) - {"ceiling"}:
             changed(path, text(**{name: None}))
             with pytest.raises(
-                ValueError, match=rf"a\.npz: damaged, or .* \(about, '{name}': expected .*, but it is missing\)\. Save the res"
+                ValueError,
+                match=rf"a\.npz: damaged, or .* \(about, '{name}': expected .*, but it is missing\)\. Save the res",
             ):
                 Tracking.load(path)
         for name in set(content) - {"about", "schema"}:

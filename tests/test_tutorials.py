@@ -1,10 +1,9 @@
-"""Each tutorial runs in a fresh interpreter: no screen, one thread, no internet."""
+"""Each tutorial runs in a process of its own: no screen, one thread, no internet."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import offline
 import pytest
 
 TUTORIALS = sorted((Path(__file__).parent.parent / "tutorials").glob("plot_*.py"))
@@ -20,7 +19,5 @@ def test_no_page_needs_another_host_for_its_formulas():
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_tutorial_runs(path, tmp_path):
-    offline = Path(__file__).with_name("offline.py")
-    command = [sys.executable, str(offline), str(path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{path.name} stops:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    code, said = offline.run(path, tmp_path)
+    assert code == 0, f"{path.name} stops:\n{said[-6000:]}"

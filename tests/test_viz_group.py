@@ -11,6 +11,7 @@ from handmade import tracked
 from trackings import people, tracking
 
 import eegic as ei
+from eegic.viz.peaks import peaks_of
 
 LEVELS = (0.0, 0.3, 0.6)
 TWO = tuple(f"{family} {level:g}" for level in LEVELS for family in ("aligned", "unaligned"))
@@ -105,6 +106,38 @@ def test_the_raw_gain_stands_above_its_null_by_the_corrected_gain():
     corrected = [value - chance[place] for place, value in raw.items()]
     np.testing.assert_allclose(corrected, [bar.get_height() for bar in bars(axes.figure)])
     assert axes.get_ylabel() == "Corrected Δr\n(mean over channels)"
+
+
+@pytest.mark.parametrize("n", [2, 6, 30])
+def test_raw_gains_stand_beside_bars_and_nearer_their_own(n):
+    figure = ei.plot_delta_r(group(n))
+    stems = [line.get_xdata()[0] for line in markers(figure.axes[0], "D")]
+    drawn = bars(figure)
+    for k, (x, bar) in enumerate(zip(stems, drawn, strict=True)):
+        assert x < bar.get_x() - 0.05, "its edge is no stem"
+        if k:
+            before = drawn[k - 1].get_x() + drawn[k - 1].get_width()
+            assert x > before + 0.05
+            assert x - before > bar.get_x() - x
+
+
+@pytest.mark.parametrize(("n", "width"), [(6, None), (6, 3.4), (30, None)])
+def test_no_line_of_a_participant_runs_through_a_mark(n, width):
+    import matplotlib.pyplot as plt
+
+    axes = None if width is None else plt.subplots(figsize=(width, 3.6), layout="constrained")[1]
+    figure = ei.plot_delta_r(group(n), axes=axes)
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    joined = [line for line in panel.lines if len(line.get_xdata()) == 3 and line.get_marker() == "None"]
+    marks = [text.get_window_extent() for text in texts(panel, "*†") if text.get_text()]
+    assert joined and marks
+    for line in joined:
+        x, y = panel.transData.transform(line.get_xydata()).T
+        for box in marks:
+            within = np.linspace(box.x0, box.x1, 50)
+            within = within[(within >= x[0]) & (within <= x[-1])]
+            assert not (np.interp(within, x, y) > box.y0).any()
 
 
 def test_marks_say_for_whom_a_gain_is_significant():
@@ -482,6 +515,15 @@ def test_a_kernel_without_a_peak_has_a_map_where_it_is_largest():
     rising = {"ic": np.arange(20)[None, :, None] * np.ones((2, 1, 6)) * np.arange(6) * 1e-6}
     figure = ei.plot_trf(dataclasses.replace(one, kernels=rising), peaks=True, feature="envelope")
     assert figure.axes[0].get_title() == "envelope\n190 ms"
+
+
+def test_a_lag_at_which_nothing_is_there_is_no_peak():
+    lags = np.arange(60)
+    course = np.exp(-(((lags - 10) / 4) ** 2)) + 0.2 * np.exp(-(((lags - 45) / 4) ** 2))
+    where = np.array([1.0, -1.0, 0.5])
+    assert list(peaks_of(course[:, None] * where, 4)) == [10]
+    larger = course + 0.3 * np.exp(-(((lags - 45) / 4) ** 2))
+    assert list(peaks_of(larger[:, None] * where, 4)) == [10, 45]
 
 
 # ------------------------------------------------------------------ chance

@@ -100,15 +100,18 @@ for test, p in found.items():
 # Is there a best noise level?
 # ----------------------------
 # The level that looks best was chosen by looking, so its p-value is worth little. A parabola over all levels uses every
-# one of them, and says where it is highest, with an interval. Participants and sounds are both random here, so this is
-# also the test for new listeners *and* new music. Effects are in units of Δr; t has only as many degrees of freedom as
-# there are participants or sounds, less one.
+# one of them, and says where it is highest, with an interval, if that lies within the levels that were measured.
+# Participants and sounds are both random here, so this is also the test for new listeners *and* new music. Effects are
+# in units of Δr, and so are the standard deviations by which each effect differs between participants and sounds.
 
 figure = ei.plot_noise_profile(group, agreement=agreement)
 fit = ei.mixed_model(group)
 for family, (at, low, high) in fit.peaks.items():
-    print(f"{family}: highest at noise {at:.2f} [{low:.2f}, {high:.2f}]")
-print({name: f"{size:.4f}" for name, size in fit.spread.items()})
+    print(
+        f"{family}: highest at noise {at:.2f} [{low:.2f}, {high:.2f}]"
+        if np.isfinite(at)
+        else f"{family}: nowhere within"
+    )
 fit.table.round(4)
 
 # %%

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from eegic import _checks
-from eegic.results import Tracking
+from eegic.results import GroupResult, Tracking
 
 _QUESTION = ("null", "conditional")  # settings that decide which question was asked
 _SURROGATES = ("rng", "n_null")  # settings that surrogates depend on besides
-_EXCHANGES = ("repair", "pseudo")  # nulls in which pieces take the place of others
+_EXCHANGE = "repair"  # the null in which the pieces that were heard take each other's place
+
+
+def check_group(group: object) -> None:
+    """Say what was expected, unless it is the result of a group."""
+    if not isinstance(group, GroupResult):
+        raise TypeError(f"group: expected a GroupResult, as `group_test` gives it, got {type(group).__name__}.")
 
 
 def read_results(results: object) -> list[Tracking]:
     """Results of two participants or more, read from files where only those are named."""
-    if isinstance(results, (Tracking, str, os.PathLike)) or not isinstance(results, Iterable):
-        raise TypeError(
-            f"results: expected several, one per participant, got {type(results).__name__}. Write [one, other, ...]."
-        )
+    if isinstance(results, (Tracking, str, os.PathLike, Mapping)) or not isinstance(results, Iterable):
+        advice = "Pass its .values()." if isinstance(results, Mapping) else "Write [one, other, ...]."
+        raise TypeError(f"results: expected several, one per participant, got {type(results).__name__}. {advice}")
     people = [Tracking.load(one) if isinstance(one, (str, os.PathLike)) else one for one in results]
     for number, person in enumerate(people):
         if not isinstance(person, Tracking):
@@ -44,8 +49,11 @@ def check_alike(people: Sequence[Tracking]) -> None:
         who = f"{first.participant} and {person.participant}"
         for what in ("baseline", "models"):
             one, other = getattr(first, what), getattr(person, what)
-            if one != other:
-                raise ValueError(f"results: {who} have different {what}: {one} and {other}. Analyse all alike.")
+            if list(one) != list(other) or one != other:
+                raise ValueError(
+                    f"results: {who} have different {what}, or these in another order: {one} and {other}. Analyse all "
+                    "alike."
+                )
         if first.lags.shape != person.lags.shape or not np.allclose(first.lags, person.lags):
             spans = [f"{1000 * one.lags[0]:g} to {1000 * one.lags[-1]:g} ms" for one in (first, person)]
             raise ValueError(
@@ -78,8 +86,8 @@ def differ(people: Sequence[Tracking], name: str) -> bool:
 def why_apart(people: Sequence[Tracking]) -> str:
     """Why surrogates of participants cannot be averaged one by one, if they cannot."""
     first = people[0]
-    if first.settings["null"] not in _EXCHANGES:
-        return f"surrogates of null={first.settings['null']!r} exchange no pieces"
+    if first.settings["null"] != _EXCHANGE:
+        return f"surrogates of null={first.settings['null']!r} are no exchange of the pieces that all heard"
     for person in people[1:]:
         who = f"{first.participant} and {person.participant}"
         if set(person.sounds) != set(first.sounds):
@@ -98,7 +106,13 @@ def notes_on(people: Sequence[Tracking], gain: Sequence[np.ndarray], names: Sequ
     """What differs between participants, who lacks which channels, and what was noted of each."""
     unlike = sorted(name for name in people[0].settings if name not in _SURROGATES and differ(people, name))
     notes = [f"participants differ in {', '.join(unlike)}"] if unlike else []
+    for what, words in (("highpass", "high-pass"), ("lowpass", "low-pass"), ("custom_ref_applied", "reference")):
+        if len({person.info[what] for person in people}) > 1:
+            notes.append(f"recordings differ in their {words}")
     known = np.isfinite(np.stack(gain)).all(axis=1)  # participants, channels
+    fewest, most = known.sum(axis=1).min(), known.sum(axis=1).max()
+    if fewest < most:
+        notes.append(f"participants have {fewest} to {most} channels; a region is summarised over those that each has")
     for name, some in zip(names, known.T, strict=True):
         lack = [person.participant for person, has in zip(people, some, strict=True) if not has]
         if len(lack) == len(people):

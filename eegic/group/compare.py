@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eegic import _checks, stats
+from eegic.group.alike import check_group
 from eegic.results import GroupResult
 from eegic.results.group import standard_error
 
@@ -36,7 +37,7 @@ def compare_models(
     Examples
     --------
     >>> import eegic as ei
-    >>> study = ei.datasets.simulate_study(5, 6, duration=10, n_channels=8, snr=0.1, progress=False, rng=0)
+    >>> study = ei.datasets.simulate_study(5, 6, duration=6, n_channels=4, snr=0.1, progress=False, rng=0)
     >>> added = {name: [study.surprisal[name], study.onsets[name]] for name in study.stimuli}
     >>> results = [ei.cortical_tracking(person, study.envelopes, added, tmax=0.3, alphas=[0.1], n_folds=3,
     ...                                 n_null=99, rng=0, progress=False) for person in study.participants]
@@ -46,8 +47,7 @@ def compare_models(
     """
     import pandas as pd
 
-    if not isinstance(group, GroupResult):
-        raise TypeError(f"group: expected a GroupResult, as `group_test` gives it, got {type(group).__name__}.")
+    check_group(group)
     _checks.one_of("by", by, ("region", "channel"))
     first, second = (list(group.models).index(_checks.one_of("model", one, group.models)) for one in (model, other))
     if first == second:

@@ -12,8 +12,7 @@ from eegic.group.alike import check_alike, check_values, differ, notes_on, read_
 from eegic.group.layout import conditions_of, regions_of, union, without_bads
 from eegic.results import GroupResult, Tracking
 from eegic.results.group import OVER, over_channels
-
-_ALTERNATIVES = ("greater", "less", "two-sided")
+from eegic.stats.inputs import probability
 
 
 def group_test(
@@ -22,7 +21,6 @@ def group_test(
     conditions: Mapping[str, tuple[str, float]] | None = None,
     regions: Mapping[str, Sequence[str]] | None = None,
     over: str = "median",
-    alternative: str = "greater",
     n_flips: int = 10_000,
     level: float = 0.05,
     rng: int | np.random.Generator | None = 0,
@@ -42,8 +40,6 @@ def group_test(
         Names of channels by region; ``"all"`` is always one.
     over : {"median", "mean"}
         How the channels of a region become one value per participant.
-    alternative : {"greater", "less", "two-sided"}
-        Of the test for new listeners. That for new pieces, and those of single participants, are one-sided: greater.
     n_flips : int
         At most so many sign flips: all of them if there are no more, else random ones.
     level : float
@@ -60,14 +56,15 @@ def group_test(
     The statistic of a participant is the *corrected* gain: raw Δr less its mean under the surrogates, since raw Δr is
     below zero when nothing is there. For new listeners, whole participants are flipped in sign, which is valid if their
     errors are symmetric; a strongly skewed group makes the tail on the other side liberal, so the skewness is in the
-    table, with the same test of the trimmed mean and of the median. For new pieces, the gain averaged over participants
-    is compared with the average under each surrogate, which is the same exchange of pieces for everybody; it needs the
-    same pieces, null and seed. Corrected p-values are for all channels (or regions) and models at once, by the maximum.
+    table, with the same test of the trimmed mean and of the median. All tests are one-sided: does the feature help? For
+    new pieces, the gain averaged over participants is compared with the average under each surrogate, which is the same
+    exchange of pieces for everybody; it needs the same pieces, null and seed. Corrected p-values are for all channels
+    (or regions) and models at once, by the maximum.
 
     Examples
     --------
     >>> import eegic as ei
-    >>> study = ei.datasets.simulate_study(5, 6, duration=10, n_channels=8, snr=0.1, progress=False, rng=0)
+    >>> study = ei.datasets.simulate_study(5, 6, duration=6, n_channels=4, snr=0.1, progress=False, rng=0)
     >>> results = [ei.cortical_tracking(person, study.envelopes, study.surprisal, tmax=0.3, alphas=[0.1],
     ...                                 n_folds=3, n_null=99, rng=0, progress=False) for person in study.participants]
     >>> group = group_test(results)
@@ -81,11 +78,10 @@ def group_test(
     check_alike(people)
     first = people[0]
     settings = {
-        "alternative": _checks.one_of("alternative", alternative, _ALTERNATIVES),
         "over": _checks.one_of("over", over, OVER),
         "n_flips": _checks.count("n_flips", n_flips),
-        "level": _level(level),
-        "attainable": max(stats.attainable(level, person.null.shape[1]) for person in people),
+        "level": probability("level", level),
+        "attainable": _attainable(level, [person.null.shape[1] for person in people]),
         "rng": _checks.seed(rng),
         "each": {name: value for name, value in first.settings.items() if not differ(people, name)},
     }
@@ -132,10 +128,10 @@ def group_test(
     )
 
 
-def _level(level: float) -> float:
-    if not 0 < _checks.finite("level", level, "0 to 1") < 1:
-        raise ValueError(f"level: expected a probability between 0 and 1, got {level!r}.")
-    return float(level)
+def _attainable(level: float, n_surrogates: Sequence[int]) -> float:
+    """The largest level not above the wanted one, or 0 if somebody has too few surrogates for any."""
+    found = [stats.attainable(level, n) for n in n_surrogates]
+    return max(found) if min(found) else 0.0
 
 
 def _placed(values: np.ndarray, row: Sequence[int], n_channels: int) -> np.ndarray:

@@ -28,6 +28,8 @@ def union(people: Sequence[Tracking]) -> tuple[mne.Info, list[str]]:
     for person in people:
         for channel in person.info["chs"]:
             known = first.setdefault(channel["ch_name"], channel)
+            if not np.isfinite(known["loc"][:3]).all():
+                known = first[channel["ch_name"]] = channel
             distance = np.linalg.norm(known["loc"][:3] - channel["loc"][:3])
             if distance > _APART:
                 far.setdefault(person.participant, []).append(channel["ch_name"])
@@ -58,6 +60,8 @@ def regions_of(regions: object, names: Sequence[str]) -> dict[str, tuple[str, ..
     chosen = {EVERYWHERE: tuple(names)}
     for region, channels in (regions or {}).items():
         where = f"regions[{region!r}]"
+        if not isinstance(region, str):
+            raise TypeError(f"{where}: expected names of regions, got {type(region).__name__}.")
         if region == EVERYWHERE:
             raise ValueError(f"regions: {EVERYWHERE!r} is the name of the region of all channels. Choose another.")
         if isinstance(channels, str) or not isinstance(channels, Iterable):
@@ -65,7 +69,7 @@ def regions_of(regions: object, names: Sequence[str]) -> dict[str, tuple[str, ..
         own = [_checks.one_of(where, channel, names) for channel in channels]
         if not own:
             raise ValueError(f"{where}: expected at least one channel, got none.")
-        chosen[str(region)] = _checks.unique_names(where, own, len(own), "channel")
+        chosen[region] = _checks.unique_names(where, own, len(own), "channel")
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks, stats
+from eegic.group.alike import check_group
 from eegic.results import GroupResult
 from eegic.results.group import EVERYWHERE
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _METHODS = ("lbfgs", "powell")  # tried in this order
-_BOUNDARY = 1e-6  # of the variance of all values: less is none
+_WORDS = ("noise", "family", "model", "C", "I")  # that a formula may hold
+_COVERED = 0.95  # by the intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +33,17 @@ class MixedModel:
     region : str
         Whose channels were summarised.
     table : pandas.DataFrame
-        A row per fixed effect: ``term, estimate, se, t, df, p, low, high``; estimates in units of Δr, two-sided p.
-    spread : dict of str to float
-        Standard deviation of each random effect and of the rest, in units of Δr.
+        A row per fixed effect: ``term, estimate, se, t, df, p, low, high``, estimates in units of Δr, two-sided p, 95 %
+        interval; and ``sd_participant, sd_sound, sd_rest``, by how much the effect itself varies between participants,
+        between sounds, and besides.
     n_values, n_participants, n_sounds : int
-        Of the table that was fitted.
+        Of what was fitted.
     converged : bool
-        False if no optimiser found the maximum; the estimates are then not to be used.
+        False if the maximum was not found for some effect; its estimate is then not to be used.
     peaks : dict of str to (float, float, float)
         Of each family: the noise level at which the fitted parabola is highest, and the ends of its interval
-        (Fieller's); NaN where it does not bend down, and infinite ends where the data set no bound.
+        (Fieller's), which are infinite where the data set no bound. NaN where the parabola does not bend down, or is
+        highest outside the levels that were measured.
     notes : tuple of str
         What was left out, and what to be careful with.
     """
@@ -47,7 +51,6 @@ class MixedModel:
     formula: str
     region: str
     table: pd.DataFrame
-    spread: dict[str, float]
     n_values: int
     n_participants: int
     n_sounds: int
@@ -56,33 +59,38 @@ class MixedModel:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        state = "" if self.converged else " NOT CONVERGED;"
-        terms = "; ".join(
-            f"{row.term} {row.estimate:+.4f} [{row.low:+.4f}, {row.high:+.4f}], p {row.p:.3g}"
-            for row in self.table.itertuples()
-        )
-        return (
-            f"MixedModel({self.formula};{state} {self.n_participants} participants x {self.n_sounds} sounds, "
-            f"{self.n_values} values; {terms})"
-        )
+        size = f"{self.n_participants} participants x {self.n_sounds} sounds, {self.n_values} values"
+        return f"MixedModel({self.formula};{'' if self.converged else ' NOT CONVERGED;'} {size})"
+
+    def __str__(self) -> str:
+        """A line per effect for a terminal."""
+        columns = ["term", "estimate", "low", "high", "t", "df", "p"]
+        return f"{self!r}\n{self.table[columns].to_string(index=False, float_format='{:.4g}'.format)}"
 
 
-def mixed_model(
-    group: GroupResult, formula: str | None = None, *, region: str = EVERYWHERE, level: float = 0.95
-) -> MixedModel:
-    """Fit the corrected gain of every trial, with crossed random effects of participants and sounds.
+@dataclass(frozen=True)
+class _Fit:
+    """Mean of an effect over participants and sounds."""
+
+    estimate: float
+    variance: float
+    df: float
+    sd: tuple[float, float, float]
+    converged: bool
+
+
+def mixed_model(group: GroupResult, formula: str | None = None, *, region: str = EVERYWHERE) -> MixedModel:
+    """Estimate effects on the corrected gain, with crossed random effects of participants and sounds.
 
     Parameters
     ----------
     group : GroupResult
     formula : str, optional
-        Fixed effects, of ``noise``, ``family`` and ``model``, say ``"corrected ~ noise * family"``. By default the mean
-        (one model); ``noise + I(noise**2)`` by family (three noise levels or more: is a middle one best?), ``noise`` by
-        family (two), or ``model``.
+        Fixed effects, of ``noise``, ``family`` and ``model``, say ``"corrected ~ noise * family"``; ``"corrected ~ 0 +
+        model"`` is the mean of each. By default the mean (one model); ``noise + I(noise**2)`` by family (three noise
+        levels or more: is a middle one best?), ``noise`` by family (two), or the mean of each model.
     region : str
         The median (or mean) over its channels is what is fitted.
-    level : float
-        Of the intervals.
 
     Returns
     -------
@@ -90,158 +98,187 @@ def mixed_model(
 
     Notes
     -----
-    A trial's corrected gain is its raw one less the mean of the participant's null, so the intercept is zero when
-    nothing is there. Random effects: participant, sound, and, where there are several conditions, their interactions
-    with the condition, without which a peculiarity of a few listeners counts as an effect of the condition. Fitted by
-    restricted maximum likelihood (statsmodels) on values of variance 1, and given back in units of Δr.
+    Every trial has a value for every model. So each effect is first estimated within each trial, and then its mean over
+    participants and sounds, with the participants' and the sounds' own deviations as crossed random effects (restricted
+    maximum likelihood by statsmodels, on values of variance 1, given back in units of Δr). That is the model with all
+    random slopes; nothing is assumed of how the errors of models go together within a trial. Sounds heard more than
+    once are averaged first.
 
-    How exact the estimates are depends on the number of participants *and* on that of sounds. So t is compared with the
-    distribution of as many degrees of freedom as the fewer of them has, less one, which is cautious; for the mean of a
-    complete table with Satterthwaite's (`stats.crossed_mean`).
+    t of a complete table has Satterthwaite's degrees of freedom (`stats.crossed_mean`); otherwise as many as there are
+    participants or sounds, whichever are fewer, less one, which is cautious.
 
     Examples
     --------
     >>> import eegic as ei
-    >>> study = ei.datasets.simulate_study(5, 6, duration=10, n_channels=8, snr=0.1, progress=False, rng=0)
-    >>> results = [ei.cortical_tracking(person, study.envelopes, study.surprisal, tmax=0.3, alphas=[0.1],
-    ...                                 n_folds=3, n_null=99, rng=0, progress=False) for person in study.participants]
-    >>> fit = mixed_model(ei.group_test(results))
-    >>> fit.formula, fit.n_participants, fit.n_sounds
-    ('corrected ~ 1', 5, 6)
+    >>> study = ei.datasets.simulate_study(5, 6, duration=6, n_channels=4, snr=0.1, progress=False, rng=0)
+    >>> results = [ei.cortical_tracking(person, study.envelopes, study.surprisal, tmax=0.3, alphas=[0.1], n_folds=3,
+    ...                                 n_null=99, rng=0, progress=False) for person in study.participants]
+    >>> mixed_model(ei.group_test(results))
+    MixedModel(corrected ~ 1; 5 participants x 6 sounds, 30 values)
     """
-    if not isinstance(group, GroupResult):
-        raise TypeError(f"group: expected a GroupResult, as `group_test` gives it, got {type(group).__name__}.")
+    check_group(group)
     _checks.one_of("region", region, group.regions)
-    if not 0 < _checks.finite("level", level, "0 to 1") < 1:
-        raise ValueError(f"level: expected a probability between 0 and 1, got {level!r}.")
-    frame = group.to_frame("trial").query("region == @region").dropna(subset="corrected")
-    formula = _formula(frame) if formula is None else formula
-    notes = []
-    if "noise" in formula and frame["noise"].isna().any():
-        left = list(dict.fromkeys(frame.loc[frame["noise"].isna(), "model"]))
-        notes.append(f"without {_checks.listed(left)}, which has no noise level")
-        frame = frame.dropna(subset="noise")
-    frame = _in_order(frame)
-    sizes = {name: frame[name].nunique() for name in ("participant", "sound")}
+    conditions, notes = _conditions(group), []
+    formula = _default(conditions) if formula is None else _checked(formula)
+    if re.search(r"\bnoise\b", formula):
+        left = [model for model in conditions.index if np.isnan(conditions.loc[model, "noise"])]
+        conditions = conditions.drop(left)
+        notes += [f"without {_checks.listed(left)}: no noise level"] if left else []
+    terms, design = _design(formula, conditions)
+    values = _values(group, region, list(conditions.index))
+    sizes = {name: values.index.get_level_values(name).nunique() for name in ("participant", "sound")}
     for name, size in sizes.items():
         if size < 2:
             raise ValueError(f"group: {name}s as a random effect need at least 2, got {size}.")
-    scale = float(frame["corrected"].std())
-    if not scale > 0:
-        raise ValueError("group: the corrected gain is the same in all trials, so there is nothing to fit.")
-    fit, converged = _fitted(formula, frame.assign(corrected=frame["corrected"] / scale))
-    if not converged:
-        notes.append("not converged: the estimates are not to be used. Give a simpler formula")
-    df = np.full(len(fit.fe_params), min(sizes.values()) - 1.0)
-    if formula.replace(" ", "") == "corrected~1" and (exact := _exact_df(frame)) is not None:
-        df[:] = exact
-    spread = {name: float(scale * np.sqrt(variance)) for name, variance in _variances(fit).items()}
-    notes += [f"no variance between {name}s was found" for name, sd in spread.items() if sd**2 < _BOUNDARY * scale**2]
+    effects = values.to_numpy() @ np.linalg.pinv(design).T  # of every trial
+    fits = [_fitted(effect, values.index) for effect in effects.T]
+    failed = [term for term, fit in zip(terms, fits, strict=True) if not fit.converged]
+    if failed:
+        notes.append(f"not converged, not to be used: {_checks.listed(failed)}")
     return MixedModel(
         formula=formula,
         region=region,
-        table=_table(fit, scale, df, level),
-        spread=spread,
-        n_values=len(frame),
+        table=_table(terms, fits),
+        n_values=values.size,
         n_participants=sizes["participant"],
         n_sounds=sizes["sound"],
-        converged=converged,
-        peaks=_peaks(fit, frame, df[0], level) if _bends(formula) else {},
+        converged=not failed,
+        peaks=_peaks(conditions, design, effects, values.index) if "noise**2" in formula.replace(" ", "") else {},
         notes=tuple(notes),
     )
 
 
-def _formula(frame: pd.DataFrame) -> str:
-    """What is asked by default."""
-    known = frame.dropna(subset="noise")
-    n_levels = known["noise"].nunique()
-    if n_levels >= 2:
-        shape = "noise + I(noise**2)" if n_levels >= 3 else "noise"
-        return f"corrected ~ ({shape}) * family" if known["family"].nunique() > 1 else f"corrected ~ {shape}"
-    return "corrected ~ model" if frame["model"].nunique() > 1 else "corrected ~ 1"
-
-
-def _bends(formula: str) -> bool:
-    return "noise**2" in formula.replace(" ", "")
-
-
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Families and models in the order of the result: the first is what others are compared with."""
+def _conditions(group: GroupResult) -> pd.DataFrame:
+    """Family and noise level by model; the first family is what others are compared with."""
     import pandas as pd
 
-    ordered = {name: pd.Categorical(frame[name], list(dict.fromkeys(frame[name]))) for name in ("family", "model")}
-    return frame.assign(**ordered, everything=1)
+    families, noise = zip(*group.conditions.values(), strict=True)
+    names = list(group.models)
+    kinds = {"family": (families, list(dict.fromkeys(families))), "model": (names, names)}
+    columns = {name: pd.Categorical(values, order) for name, (values, order) in kinds.items()}
+    return pd.DataFrame({**columns, "noise": noise, "corrected": 0.0}, index=names)
 
 
-def _fitted(formula: str, frame: pd.DataFrame) -> tuple[Any, bool]:
-    """The fit, and whether an optimiser found the maximum."""
+def _default(conditions: pd.DataFrame) -> str:
+    """What is asked if nothing is said: the richest shape that every family has the levels for."""
+    known = conditions.dropna(subset="noise")
+    levels = known.groupby("family", observed=True)["noise"].nunique()
+    if len(levels) and levels.min() >= 2:
+        parts = ["noise", "I(noise**2)"][: 2 if levels.min() >= 3 else 1]
+        return "corrected ~ " + " + ".join(part if len(levels) == 1 else f"{part} * family" for part in parts)
+    return "corrected ~ 0 + model" if len(conditions) > 1 else "corrected ~ 1"
+
+
+def _checked(formula: object) -> str:
+    """Fixed effects, once they are of known names: what else a formula may hold would be run as Python."""
+    example = "Write, say, 'corrected ~ noise * family'."
+    if not isinstance(formula, str):
+        raise TypeError(f"formula: expected a text, got {type(formula).__name__}. {example}")
+    left, tilde, right = formula.partition("~")
+    if left.strip() != "corrected" or not tilde:
+        raise ValueError(
+            f"formula: expected 'corrected ~ ...', the corrected gain on the left, got {formula!r}. {example}"
+        )
+    foreign = [word for word in re.findall(r"[^\W\d]\w*", right) if word not in _WORDS]
+    if foreign or not re.fullmatch(r"[\w\s.+*:()-]*", right):
+        raise ValueError(
+            f"formula: expected {', '.join(_WORDS[:-2])}, C(...), I(...), numbers and + - * : on the right, got "
+            f"{foreign[0] if foreign else right.strip()!r}. {example}"
+        )
+    return formula
+
+
+def _design(formula: str, conditions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """Terms and their values for every model, (n_models, n_terms)."""
+    from statsmodels.formula.api import ols
+
+    used = conditions.assign(**{name: conditions[name].cat.remove_unused_categories() for name in ("family", "model")})
+    try:
+        model = ols(formula, used)
+    except Exception as error:  # the parser's own
+        raise ValueError(f"formula: {formula!r} cannot be read ({str(error).splitlines()[0]}).") from error
+    design = np.asarray(model.exog)
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise ValueError(
+            f"formula: {formula!r} asks for {design.shape[1]} effects, which {len(design)} models at these levels "
+            "do not tell apart. Leave some out; 'corrected ~ 0 + model' is the mean of each."
+        )
+    return list(model.exog_names), design
+
+
+def _values(group: GroupResult, region: str, models: list[str]) -> pd.DataFrame:
+    """Corrected gain by participant and sound, a column per model."""
+    frame = group.to_frame("trial")
+    frame = frame[(frame["region"] == region) & frame["model"].isin(models)]
+    table = frame.pivot_table(values="corrected", index=["participant", "sound"], columns="model", sort=False)
+    return table[models].dropna()
+
+
+def _fitted(effect: np.ndarray, index: pd.Index[Any]) -> _Fit:
+    """Mean of an effect, participants and sounds as crossed random effects."""
     from statsmodels.formula.api import mixedlm
 
-    effects = ["participant", "sound"]
-    if frame["model"].nunique() > 1:
-        effects += ["participant):C(model", "sound):C(model"]
-    components = {name.replace("):C(", " x "): f"0 + C({name})" for name in effects}
+    frame = index.to_frame(index=False).assign(everything=1)
+    df = min(frame[name].nunique() for name in ("participant", "sound")) - 1.0
+    scale = float(effect.std())
+    if not scale > 0:
+        return _Fit(float(effect[0]), np.nan, np.nan, (0.0, 0.0, 0.0), True)
+    frame["effect"] = effect / scale
+    if (complete := frame.pivot(index="participant", columns="sound", values="effect")).notna().to_numpy().all():
+        df = float(stats.crossed_mean(complete.to_numpy()).df)
+    components = {name: f"0 + C({name})" for name in ("participant", "sound")}
+    model = mixedlm("effect ~ 1", frame, groups="everything", vc_formula=components, re_formula="0")
     for method in _METHODS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge, which is looked at, or lies at the boundary
-            try:
-                model = mixedlm(formula, frame, groups="everything", vc_formula=components, re_formula="0")
-                fit = model.fit(reml=True, method=method)
-            except np.linalg.LinAlgError as error:
-                raise ValueError(f"formula: {formula!r} cannot be fitted ({error}). Give a simpler one.") from error
-        if fit.converged and np.isfinite(fit.bse_fe).all():
-            return fit, True
-    return fit, False
-
-
-def _exact_df(frame: pd.DataFrame) -> float | None:
-    """Satterthwaite's degrees of freedom of the mean, where every participant heard every sound."""
-    table = frame.pivot_table(values="corrected", index="participant", columns="sound")
-    return None if table.isna().to_numpy().any() else float(stats.crossed_mean(table.to_numpy()).df)
-
-
-def _variances(fit: Any) -> dict[str, float]:
-    return {**dict(zip(fit.model.exog_vc.names, np.maximum(fit.vcomp, 0.0), strict=True)), "trial": float(fit.scale)}
-
-
-def _table(fit: Any, scale: float, df: np.ndarray, level: float) -> pd.DataFrame:
-    import pandas as pd
-    from scipy.stats import t
-
-    estimate, se = scale * np.asarray(fit.fe_params), scale * np.asarray(fit.bse_fe)
-    half = t.ppf(0.5 + level / 2, df) * se
-    return pd.DataFrame(
-        {
-            "term": list(fit.fe_params.index),
-            "estimate": estimate,
-            "se": se,
-            "t": estimate / se,
-            "df": df,
-            "p": 2 * t.sf(np.abs(estimate / se), df),
-            "low": estimate - half,
-            "high": estimate + half,
-        }
+            fit = model.fit(reml=True, method=method)
+        if converged := bool(fit.converged and np.isfinite(fit.bse_fe).all()):
+            break
+    spread = dict(zip(model.exog_vc.names, fit.vcomp, strict=True))
+    variances = np.maximum([spread["participant"], spread["sound"], fit.scale], 0.0)
+    participant, sound, rest = (float(sd) for sd in scale * np.sqrt(variances))
+    error = float(np.asarray(fit.bse_fe)[0])
+    return _Fit(
+        scale * float(np.asarray(fit.fe_params)[0]), (scale * error) ** 2, df, (participant, sound, rest), converged
     )
 
 
-def _peaks(fit: Any, frame: pd.DataFrame, df: float, level: float) -> dict[str, tuple[float, float, float]]:
+def _table(terms: list[str], fits: list[_Fit]) -> pd.DataFrame:
+    import pandas as pd
+    from scipy.stats import t
+
+    estimate, df = np.array([fit.estimate for fit in fits]), np.array([fit.df for fit in fits])
+    se = np.sqrt([fit.variance for fit in fits])
+    half = t.ppf(0.5 + _COVERED / 2, df) * se
+    columns: dict[str, Any] = {"term": terms, "estimate": estimate, "se": se, "t": estimate / se, "df": df}
+    columns |= {"p": 2 * t.sf(np.abs(estimate / se), df), "low": estimate - half, "high": estimate + half}
+    for name, values in zip(("participant", "sound", "rest"), zip(*(fit.sd for fit in fits), strict=True), strict=True):
+        columns[f"sd_{name}"] = values
+    return pd.DataFrame(columns)
+
+
+def _peaks(
+    conditions: pd.DataFrame, design: np.ndarray, effects: np.ndarray, index: pd.Index[Any]
+) -> dict[str, tuple[float, float, float]]:
     """Where the parabola of each family is highest."""
     from scipy.stats import t
 
-    covariance = np.asarray(fit.cov_params())[: len(fit.fe_params), : len(fit.fe_params)]
     found = {}
-    for family in frame["family"].cat.categories:
-        rows = frame["family"].to_numpy() == family
-        levels, first = np.unique(frame["noise"].to_numpy()[rows], return_index=True)
+    for family in conditions["family"].unique():
+        rows = np.flatnonzero(conditions["family"] == family)
+        levels, first = np.unique(conditions["noise"].to_numpy()[rows], return_index=True)
         if len(levels) < 3:
             continue
         powers = levels[:3, None] ** np.arange(3)
-        _, of_slope, of_bend = np.linalg.solve(powers, fit.model.exog[rows][first[:3]])
-        contrasts = np.stack([of_slope, 2 * of_bend])  # the parabola is highest where one is minus x times the other
-        slope, bend = contrasts @ np.asarray(fit.fe_params)
-        var = contrasts @ covariance @ contrasts.T
-        ends = fieller(slope, bend, var[0, 0], var[1, 1], var[0, 1], t.ppf(0.5 + level / 2, df))
-        found[str(family)] = (float(-slope / bend), *ends) if bend < 0 else (np.nan, np.nan, np.nan)
+        _, of_slope, of_bend = np.linalg.solve(powers, design[rows[first[:3]]])
+        slopes, bends = effects @ of_slope, 2 * effects @ of_bend  # highest where one is minus x times the other
+        slope, bend, both = (_fitted(part, index) for part in (slopes, bends, slopes + bends))
+        covariance = (both.variance - slope.variance - bend.variance) / 2
+        quantile = t.ppf(0.5 + _COVERED / 2, min(slope.df, bend.df))
+        ends = fieller(slope.estimate, bend.estimate, slope.variance, bend.variance, covariance, quantile)
+        at = -slope.estimate / bend.estimate
+        inside = bend.estimate < 0 and levels[0] <= at <= levels[-1]
+        found[str(family)] = (at, *ends) if inside else (np.nan, np.nan, np.nan)
     return found
 
 

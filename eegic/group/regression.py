@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eegic import _checks
+from eegic import _checks, stats
+from eegic.group.alike import check_group
 from eegic.results import GroupResult
 
 if TYPE_CHECKING:
@@ -49,15 +50,15 @@ def group_regression(
     Returns
     -------
     pandas.DataFrame
-        A row per channel or region: ``n, effect, t, p_maxt``, the effect in units of Δr per unit of the covariate (or
-        between the groups), p corrected for all rows by the largest t (nilearn's `permuted_ols`). Channels that some
-        participants lack are NaN.
+        A row per channel or region: ``contrast, n, effect, t, p_maxt``, the effect in units of Δr per unit of the
+        covariate (or between the groups, as `contrast` says), p corrected for all rows by the largest t (nilearn's
+        `permuted_ols`). Channels that some participants lack are NaN.
 
     Examples
     --------
     >>> import pandas as pd
     >>> import eegic as ei
-    >>> study = ei.datasets.simulate_study(6, 6, duration=10, n_channels=8, snr=0.1, progress=False, rng=0)
+    >>> study = ei.datasets.simulate_study(6, 6, duration=6, n_channels=4, snr=0.1, progress=False, rng=0)
     >>> results = [ei.cortical_tracking(person, study.envelopes, study.surprisal, tmax=0.3, alphas=[0.1],
     ...                                 n_folds=3, n_null=99, rng=0, progress=False) for person in study.participants]
     >>> group = ei.group_test(results)
@@ -68,12 +69,12 @@ def group_regression(
     import pandas as pd
     from nilearn.mass_univariate import permuted_ols
 
-    if not isinstance(group, GroupResult):
-        raise TypeError(f"group: expected a GroupResult, as `group_test` gives it, got {type(group).__name__}.")
+    check_group(group)
     _checks.one_of("by", by, ("channel", "region"))
     _checks.one_of("alternative", alternative, ("two-sided", "greater", "less"))
     table = _by_participant(covariates, group.participants)
-    confounds = [confounds] if isinstance(confounds, str) else list(confounds)
+    confounds = [confounds] if isinstance(confounds, str) else list(confounds or ())
+    _checks.unique_names("tested, confounds", [tested, *confounds], 1 + len(confounds), "covariate")
     columns = np.column_stack([_numbers(table, name) for name in (tested, *confounds)])
     _check_design(columns, (tested, *confounds))
     values = group.corrected[group.row(model)] if by == "channel" else group.summary[group.row(model)].T
@@ -95,10 +96,14 @@ def group_regression(
     rows = pd.DataFrame(
         {by: list(group.ch_names if by == "channel" else group.regions), "n": np.isfinite(values).sum(0)}
     )
+    rows.insert(1, "contrast", _contrast(table[tested]))
     design = np.column_stack([columns, np.ones(len(columns))])
     rows["effect"] = np.nan
     rows.loc[whole, "effect"] = np.linalg.lstsq(design, values[:, whole])[0][0]
-    for name, part in (("t", sign * found["t"][0]), ("p_maxt", 10 ** -found["logp_max_t"][0])):
+    t = found["t"][0]  # equal but for rounding is at least as large, which its own p-values leave to chance
+    largest = found["h0_max_t"][0]
+    p = stats.p_value(np.abs(t) if alternative == "two-sided" else t, np.repeat(largest[:, None], len(t), axis=1))
+    for name, part in (("t", sign * t), ("p_maxt", p)):
         rows[name] = np.nan
         rows.loc[whole, name] = part
     return rows
@@ -123,26 +128,45 @@ def _by_participant(covariates: object, participants: Sequence[str]) -> pd.DataF
     twice = index[index.duplicated()]
     if len(twice):
         raise ValueError(f"covariates: {_checks.listed(set(twice))} more than once. Give each participant one row.")
-    return table.set_axis(index).loc[list(participants)]
+    return table.set_axis(index).rename(columns=str).loc[list(participants)]
 
 
 def _numbers(table: pd.DataFrame, name: str) -> np.ndarray:
     """A covariate as numbers: as it is, or 0 and 1 for two kinds."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
     column = table[_checks.one_of("covariates", name, map(str, table.columns))]
     if column.isna().any():
         lack = [str(who) for who in column.index[column.isna()]]
-        raise ValueError(f"covariates: {name!r} is unknown for {_checks.listed(lack)}. Leave them out of the group.")
+        raise ValueError(
+            f"covariates: {name!r} is unknown for {_checks.listed(lack)}. Leave them out of what `group_test` gets."
+        )
+    if is_complex_dtype(column):
+        raise TypeError(f"covariates: expected real numbers or texts in {name!r}, got complex ones.")
     if is_numeric_dtype(column) and not is_bool_dtype(column):
-        return np.asarray(column, dtype=np.float64)
-    kinds = sorted(set(column))
+        numbers = np.asarray(column, dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError(
+                f"covariates: expected finite numbers in {name!r}, got {numbers[~np.isfinite(numbers)][0]}."
+            )
+        return numbers
+    kinds = sorted(set(column), key=str)
     if len(kinds) != 2:
         raise ValueError(
             f"covariates: {name!r} is no number, and has {len(kinds)} kinds ({_checks.listed(kinds)}). Two can be "
             "compared."
         )
     return np.asarray(column == kinds[1], dtype=np.float64)
+
+
+def _contrast(column: pd.Series) -> str:
+    """What an effect of one is."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(column) and not is_bool_dtype(column):
+        return str(column.name)
+    kinds = sorted(set(column), key=str)
+    return f"{kinds[1]} - {kinds[0]}"
 
 
 def _check_design(columns: np.ndarray, names: Sequence[str]) -> None:

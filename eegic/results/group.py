@@ -74,7 +74,7 @@ class GroupResult:
     notes : tuple of str
         What was left out or differs between participants.
     settings : dict
-        `alternative`, `over`, `n_flips`, `level` and `rng` of the group; ``attainable``, the largest level not above it
+        `over`, `n_flips`, `level` and `rng` of the group; ``attainable``, the largest level not above it
         that the surrogates of single participants allow; under ``each`` what all participants share.
     versions : dict of str to str
         Of Python and the packages that took part.
@@ -222,14 +222,24 @@ class GroupResult:
         Parameters
         ----------
         by : {"channel", "region", "participant", "trial"}
-            ``channel``, ``region``: a row per model and channel (region), with means over participants, standard
-            error, t, and p-values for new listeners and new pieces; regions also with effect size and prevalence.
+            ``channel``, ``region``: a row per model and channel (region), with means over participants.
             ``participant``: a row per participant, model and region. ``trial``: a row per segment, model and region;
-            there the corrected gain is the raw one less the participant's own mean over surrogates.
+            corrected gains of a participant's trials are shifted so that their mean is that of the participant.
 
         Returns
         -------
         pandas.DataFrame
+
+        Notes
+        -----
+        ``se`` is the standard error over participants. p-values for new listeners, by sign flips: ``p_listeners``;
+        ``p_listeners_maxt``, corrected for all rows and models by the largest t; ``p_listeners_fdr``, Benjamini and
+        Hochberg's. For new pieces, by surrogates: ``p_pieces`` and ``p_pieces_maxt``. By region also ``p_trimmed`` and
+        ``p_median``, the sign flip of the trimmed mean and of the median; ``d``, Cohen's, with a 95 % interval, which
+        is too short for fewer than 12 participants; ``skewness`` over participants; ``significant``, how many
+        participants have p <= level each alone; ``prevalence``, the share of listeners that implies, with a 95 %
+        interval; ``p_count``, how often the surrogates that participants share give as many (their p-values depend on
+        each other, so the binomial p of `prevalence` is too small).
         """
         _checks.one_of("by", by, TABLES)
         return {
@@ -241,7 +251,14 @@ class GroupResult:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
-        _files.write_npz(path, {**stored_group.pack(vars(self)), "schema": np.array(_SCHEMA)})
+        arrays = stored_group.pack({name: getattr(self, name) for name in self.__dataclass_fields__})
+        try:
+            stored_group.unpack(arrays)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: not written, since it could not be loaded ({error}). Correct the result."
+            ) from error
+        _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GroupResult:
@@ -253,21 +270,20 @@ class GroupResult:
             raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
 
     def __repr__(self) -> str:
-        everywhere = self.region_row()
-        rows = zip(
-            self.models,
-            np.nanmean(self.summary[:, everywhere], axis=1),
-            self.listeners_by_region.p[:, everywhere],
-            self.p_pieces_by_region[:, everywhere],
-            strict=True,
-        )
-        gains = "; ".join(
-            f"{name}: corrected Δr {gain:+.4f}, p {new:.3g} for new listeners"
-            + (f", {other:.3g} for new pieces" if self.shared else "")
-            for name, gain, new, other in rows
-        )
         size = f"{len(self.participants)} participants, {len(self.ch_names)} channels"
-        return f"GroupResult({size}; beyond {', '.join(self.baseline)}, {self.settings['over']} over channels: {gains})"
+        return f"GroupResult({size}; beyond {', '.join(self.baseline)}: {', '.join(self.models)})"
+
+    def __str__(self) -> str:
+        """A line per model for a terminal."""
+        everywhere = self.region_row()
+        mean, tests = np.nanmean(self.summary[:, everywhere], axis=1), self.listeners_by_region
+        width = max(len(name) for name in (*self.models, "model"))
+        lines = [repr(self), f"{'model':<{width}}  corrected Δr  p new listeners" + "  p new pieces" * self.shared]
+        for row, name in enumerate(self.models):
+            pieces = f"  {self.p_pieces_by_region[row, everywhere]:>12.3g}" if self.shared else ""
+            lines.append(f"{name:<{width}}  {mean[row]:>+12.4f}  {tests.p[row, everywhere]:>15.3g}{pieces}")
+        smallest = ", ".join(f"{claim} {p:.3g}" for claim, p in self.p_min.items() if np.isfinite(p))
+        return "\n".join([*lines, f"{self.settings['over']} over channels; smallest p possible: {smallest}"])
 
     @cached_property
     def _mean_gain(self) -> np.ndarray:
@@ -285,8 +301,8 @@ class GroupResult:
 
     def _flips(self, values: np.ndarray, center: str = "mean") -> stats.SignFlip:
         """Sign flips over the second of three axes."""
-        how = {name: self.settings[name] for name in ("alternative", "rng")}
-        return stats.sign_flip(values.swapaxes(0, 1), n=self.settings["n_flips"], center=center, **how)
+        how = {"n": self.settings["n_flips"], "rng": self.settings["rng"]}
+        return stats.sign_flip(values.swapaxes(0, 1), center=center, **how)
 
     def _frame(self, columns: dict[str, np.ndarray], **axes: Any) -> pd.DataFrame:
         """A row per combination of the axes, with family and noise level of each model."""
@@ -318,7 +334,7 @@ class GroupResult:
 
     def _regions(self) -> pd.DataFrame:
         values = self.summary.transpose(2, 0, 1)  # participant, model, region
-        tests, effect = self.listeners_by_region, stats.effect_size(values, rng=self.settings["rng"])
+        tests, effect = self.listeners_by_region, self._effects
         raw, chance = (self.over_regions(part).transpose(2, 0, 1) for part in (self.gain, self.null_mean))
         columns = {
             "n": tests.n,
@@ -338,12 +354,17 @@ class GroupResult:
         }
         return self._frame(columns, model=self.models, region=self.regions)
 
+    @cached_property
+    def _effects(self) -> stats.EffectSize:
+        """Cohen's d of every model and region."""
+        return stats.effect_size(self.summary.transpose(2, 0, 1), rng=self.settings["rng"])
+
     def _counted(self) -> dict[str, np.ndarray]:
         """How many participants are significant, what share of all that implies, and whether chance gives as many."""
         names = ("significant", "prevalence", "prevalence_low", "prevalence_high", "p_count")
         found = {name: np.full(self.region_p.shape[:2], np.nan) for name in names}
         if self.settings["attainable"]:
-            for at in np.ndindex(self.region_p.shape[:2]):
+            for at in zip(*np.nonzero(np.isfinite(self.region_p).any(axis=2)), strict=True):
                 one = stats.prevalence(self.region_p[at], level=self.settings["attainable"])
                 for name, value in zip(names, (one.found, one.share, one.low, one.high), strict=False):
                     found[name][at] = value
@@ -362,9 +383,10 @@ class GroupResult:
         return self._frame(columns, model=self.models, region=self.regions, participant=self.participants)
 
     def _trials(self) -> pd.DataFrame:
-        corrected = self.delta_r - self.null_mean[:, self.owner]
-        segments = range(len(self.owner))
-        columns = {"delta_r": self.over_regions(self.delta_r), "corrected": self.over_regions(corrected)}
+        segments, raw = range(len(self.owner)), self.over_regions(self.delta_r)
+        # the median over channels of a single trial is off zero when nothing is there, as Δr of trials is skewed
+        means = self._by_participant(np.moveaxis(raw, -1, 0)).transpose(1, 2, 0)
+        columns = {"delta_r": raw, "corrected": raw + (self.summary - means)[..., self.owner]}
         frame = self._frame(columns, model=self.models, region=self.regions, segment=segments)
         segment = frame["segment"].to_numpy()
         frame.insert(0, "participant", np.asarray(self.participants)[self.owner[segment]])

@@ -61,6 +61,14 @@ _ABOUT: stored.Kinds = {
     "regions": ("names of channels for every region", stored.are_named_lists),
     "families": ("texts", stored.are_texts),
 }
+_SETTINGS: stored.Kinds = {
+    "over": ("'median' or 'mean'", lambda value: value in ("median", "mean")),
+    "n_flips": ("a whole number", lambda value: type(value) is int and value > 0),
+    "level": ("a probability", lambda value: stored.is_number(value) and 0 < value < 1),
+    "attainable": ("a probability", lambda value: stored.is_number(value) and 0 <= value < 1),
+    "rng": ("a whole number", lambda value: type(value) is int and value >= 0),
+    "each": ("an object", lambda value: isinstance(value, dict)),
+}
 _AXES: stored.Axes = {
     "owner": ("n_segments",),
     "r_reduced": ("n_segments", "n_channels"),
@@ -89,8 +97,13 @@ def _faults(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Itera
     foreign = sorted({name for own in about["regions"].values() for name in own} - channels)
     if foreign:
         yield f"about, 'regions': {foreign[0]!r} is no channel"
-    missing = sorted(
-        {"alternative", "over", "n_flips", "level", "attainable", "rng", "each"} - about["settings"].keys()
-    )
-    if missing:
-        yield f"about, 'settings': {missing[0]!r} is missing"
+    if "all" not in about["regions"]:
+        yield "about, 'regions': 'all' is missing"
+    for name, (expected, fits) in _SETTINGS.items():
+        if not fits(about["settings"].get(name)):
+            yield f"about, 'settings', {name!r}: expected {expected}, got {about['settings'].get(name)!r}"
+    known = arrays["region_p"][np.isfinite(arrays["region_p"])]
+    if not ((known >= 0) & (known <= 1)).all():
+        yield "array 'region_p': expected p-values between 0 and 1"
+    if not np.isfinite(arrays["r_full"] - arrays["r_reduced"]).any(axis=2).any(axis=1).all():
+        yield "arrays 'r_full', 'r_reduced': expected values of every model, got NaN alone"

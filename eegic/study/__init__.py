@@ -4,7 +4,7 @@ words
     Methods and findings in sentences, for a paper.
 report, group_report
     `report_participant` and `report_group`: one HTML file each, with figures and tables.
-of_participant, of_group, analysis, numbers
+of_participant, of_group, claims, analysis, numbers
     The sentences, and how numbers are written in them.
 page, figures, group_tables
     What reports are made of.

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from eegic.results import GroupResult, Tracking
-from eegic.study.numbers import counted, general, span, together
+from eegic.study.numbers import counted, general, signed, span, together
 
 if TYPE_CHECKING:
     import mne
 
 _EXCHANGES = {
-    "repair": "sounds exchanged {what}",
-    "pseudo": "sounds that nobody heard lent {what}",
+    "repair": "pieces exchanged {what}",
+    "pseudo": "pieces that nobody heard lent {what}",
     "shift": "{what} moved in time, by at least the length of the kernel and {autocorrelation} s",
     "events": "the values of the added features moved, in order, over their own onsets",
 }
 _REST = "what the lagged baseline does not explain of the added features"
 
 
-def recording(info: mne.Info) -> str:
-    """Filters and reference, as the recording names them."""
+def recording(info: mne.Info, what: str = "recording") -> str:
+    """Filters and reference, as the recording (or the `recordings`) names them."""
     low, high = info["highpass"] or 0.0, info["lowpass"] or np.inf
     high = high if high < info["sfreq"] / 2 else np.inf  # half the rate is no filter
-    passed = "no filter"
+    passed, moved = "", "a change of reference" if info["custom_ref_applied"] else ""
     if low and np.isfinite(high):
         passed = f"a filter to {span(low, high, 'Hz')}"
     elif low or np.isfinite(high):
         passed = f"a {'high' if low else 'low'}-pass at {general(low or high)} Hz"
-    reference = "a" if info["custom_ref_applied"] else "no"
-    return f"On record for it: {passed}, and {reference} change of reference."
+    carry = f"The {what} {'carry' if what.endswith('s') else 'carries'}"
+    if passed and moved:
+        return f"{carry} notes of {passed} and of {moved}."
+    if passed or moved:
+        return f"{carry} a note of {passed or moved}, and none of a {'change of reference' if passed else 'filter'}."
+    return f"{carry} no note of a filter or of a change of reference."
 
 
 def baseline_features(result: Tracking | GroupResult) -> str:
@@ -84,17 +88,17 @@ def _of(grid: np.ndarray) -> str:
     return f" among {counted(len(grid), 'value')}" if len(grid) else ""
 
 
-def held_out(settings: Mapping[str, Any], n_folds: int | None = None, n_sounds: int | None = None) -> str:
+def held_out(settings: Mapping[str, Any], n_folds: int | None = None, n_pieces: int | None = None) -> str:
     """Which part was predicted from which, as far as it is known."""
     n_folds = n_folds or settings.get("n_folds")
     if settings.get("gap") is not None:
         return (
             f"Trials were cut into {n_folds or 'several'} blocks of time that were held out in turn, without the first "
-            f"{general(settings['gap'])} s of each but the first; what is held out is another part of the same sounds."
+            f"{general(settings['gap'])} s of each but the first; what is held out is another part of the same pieces."
         )
-    if "n_folds" in settings and n_folds in (None, n_sounds):
-        return "One sound at a time was held out, with all its presentations."
-    return f"Sounds were held out{f' in {n_folds} folds' if n_folds else ''}, all presentations of a sound together."
+    if "n_folds" in settings and n_folds in (None, n_pieces):
+        return "One piece at a time was held out, with all its presentations."
+    return f"Pieces were held out{f' in {n_folds} folds' if n_folds else ''}, all presentations of a piece together."
 
 
 def null(settings: Mapping[str, Any]) -> str:
@@ -104,12 +108,29 @@ def null(settings: Mapping[str, Any]) -> str:
     what = _REST if conditional else "the added features"
     exchange = _EXCHANGES[scheme].format(what=what, autocorrelation=general(settings.get("autocorrelation", 1.0)))
     kept = "; what it does explain stayed in place" if conditional else ""
-    again = (
-        "with its search for the regularisation"
-        if settings.get("refit_alpha", True)
-        else ("but for the regularisation, which was that of the real data")
-    )
     return (
         "The gain Δr is r of the full model less r of the reduced one. What it is by chance was taken from surrogates, "
-        f"in which {exchange}{kept}. The whole analysis was repeated in each, {again}."
+        f"in which {exchange}{kept}. {_again(settings)}"
+    )
+
+
+def _again(settings: Mapping[str, Any]) -> str:
+    """What was done with each surrogate, as far as it is known."""
+    if np.size(settings.get("alphas", [])) == 1:
+        return "In each, models were fitted and scored anew, with the same regularisation."
+    if settings.get("refit_alpha") is False:
+        return "In each, models were fitted and scored anew, with the regularisation that was chosen in the real data."
+    if "alphas" in settings and "refit_alpha" in settings:
+        return "The whole analysis was repeated in each, with its search for the regularisation."
+    return "In each, models were fitted and scored anew."
+
+
+def why_not_zero(centres: Collection[float], where: str = "") -> str:
+    """Why raw Δr is not to be compared with zero, given the centre of each null; true on either side of zero."""
+    low, high = signed(min(centres)), signed(max(centres))
+    return (
+        "Raw Δr is not to be compared with zero. A feature that tells nothing costs accuracy on held-out EEG, so its "
+        "raw Δr is mostly below zero; how far, and whether at all, depends on the data. What it would be without an "
+        f"effect is the mean of the surrogates, here {low if low == high else f'{low} to {high}'}{where}. Corrected "
+        "Δr is raw Δr less that in each channel, and zero on average when nothing is there."
     )

@@ -14,15 +14,17 @@ from eegic.results import GroupResult, Tracking
 from eegic.results.group import EVERYWHERE
 from eegic.study import of_group as words
 from eegic.study import of_participant
+from eegic.study.claims import claims
 from eegic.study.group_tables import add_mixed, add_tests, table_of
-from eegic.study.numbers import NONE, level, p_value, seconds, signed
-from eegic.study.page import Page, as_rows, check_target
+from eegic.study.numbers import NONE, counted, level, p_value, seconds, signed
+from eegic.study.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 
 
 def report_group(
     group: GroupResult | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
+    about: str | None = None,
     mixed: object = None,
     participants: Iterable[Tracking | str | os.PathLike[str]] | None = None,
     progress: bool = True,
@@ -34,6 +36,8 @@ def report_group(
     group : GroupResult, or path to a saved one
     path : path
         Of the file to write, ``.html``; one that is there is replaced.
+    about : str, optional
+        What the models and the data are, in your words; the report opens with it. Blank lines part paragraphs.
     mixed : MixedModel or DataFrame, optional
         As `mixed_model` gives it: the claim about other listeners with other pieces.
     participants : iterable of Tracking, or of paths to saved ones, optional
@@ -49,16 +53,19 @@ def report_group(
     >>> ei.report_group(group, "group.html", mixed=ei.mixed_model(group))  # doctest: +SKIP
     """
     check_target(path)
-    group = group if isinstance(group, GroupResult) else GroupResult.load(group)
+    check_about(about)
+    group = _group(group)
     table, people = table_of(mixed), _people(participants)
-    page = Page(f"{len(group.participants)} participants: tracking of {', '.join(group.models)}", progress=progress)
+    page = Page(_title(group), progress=progress)
     page.section("What was done")
+    if about:
+        page.prose(about)
     page.prose(words.methods(group))
     page.section("What came out")
-    page.cards(words.claims(group, mixed))
+    page.cards(claims(group, mixed))
     add_tests(page, group)
     if table is not None:
-        add_mixed(page, mixed, table)
+        add_mixed(page, group, mixed, table)
     page.bullets(words.quality(group))
     page.prose(words.reading(group))
     page.section("Figures")
@@ -68,6 +75,29 @@ def report_group(
     page.section("Settings and versions")
     _add_settings(page, group)
     page.save(path)
+
+
+def _group(group: object) -> GroupResult:
+    """The group, from its file where only that is named."""
+    if isinstance(group, (str, os.PathLike)):
+        return GroupResult.load(group)
+    if not isinstance(group, GroupResult):
+        advice = (
+            "`report_participant` writes the report of one participant."
+            if isinstance(group, Tracking)
+            else "Put results together first: `group_test([one, other, ...])`."
+        )
+        raise TypeError(
+            f"group: expected a GroupResult, or a path to a saved one, got {type(group).__name__}. {advice}"
+        )
+    return group
+
+
+def _title(group: GroupResult) -> str:
+    """Who, and which models, unless their names are too long for a title."""
+    people = f"{len(group.participants)} participants"
+    named = f"{people}: tracking of {', '.join(group.models)}"
+    return named if len(named) <= LONGEST_TITLE else f"{people}, {counted(len(group.models), 'model')}"
 
 
 def _people(participants: object) -> dict[str, Tracking]:
@@ -112,10 +142,12 @@ def _add_figures(page: Page, group: GroupResult) -> None:
             f"Kernels of {name}, mean and standard error over participants, where its corrected Δr is largest.",
         )
     if group.shared:
+        median = " The table above has the median over channels, so its p-value may differ."
+        other = median if group.settings["over"] == "median" else ""
         page.figure(
             partial(viz.plot_null, group),
             "Gain in r, mean over participants and channels, with the features in their places and in surrogates that "
-            "exchange the pieces.",
+            f"exchange the pieces.{other}",
         )
 
 
@@ -178,6 +210,6 @@ def repeating(group: GroupResult) -> str:
     )
     regions = {name: list(own) for name, own in group.regions.items() if name != EVERYWHERE}
     given = {"conditions": f"{{{conditions}}}", "regions": repr(regions or None)}
-    given |= {name: repr(group.settings[name]) for name in ("over", "alternative", "n_flips", "level", "rng")}
+    given |= {name: repr(group.settings[name]) for name in ("over", "n_flips", "level", "rng")}
     lines = ["results", *(f"{name}={value}" for name, value in given.items())]
     return "import eegic\n\ngroup = eegic.group_test(\n" + "".join(f"    {line},\n" for line in lines) + ")"

@@ -66,7 +66,7 @@ def percent(share: float) -> str:
     """A share, e.g. ``97 %``; ``0.3 %`` below one percent."""
     if not np.isfinite(share):
         return NONE
-    return f"{max(100 * share, 0.1):.1f} %" if 0 < share < 0.0095 else f"{100 * share:.0f} %"
+    return f"{max(100 * share, 0.1):.1f} %" if 0 < share < 0.0095 else f"{plain(100 * share, 0)} %"
 
 
 def seconds(duration: float) -> str:

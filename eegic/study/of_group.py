@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eegic import stats
 from eegic.results import GroupResult
-from eegic.results.group import EVERYWHERE
-from eegic.study.analysis import added_features, baseline_features, estimation, held_out, lags, null, recording
+from eegic.study.analysis import (
+    added_features,
+    baseline_features,
+    estimation,
+    held_out,
+    lags,
+    null,
+    recording,
+    why_not_zero,
+)
+from eegic.study.claims import claims, everywhere, family
 from eegic.study.numbers import counted, general, interval, level, p_equals, percent, plain, signed, span, together
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_DIRECTION = {"greater": "one-sided (greater)", "less": "one-sided (less)", "two-sided": "two-sided"}
 _SKEWED = 1.0  # skewness beyond which a sign flip is far from its level
+_ROBUST = {"trimmed": "the trimmed mean", "median": "the median"}
+FEWEST = 6  # participants, for an interval of d
 
 
 def methods(group: GroupResult) -> str:
     """What was done, in four paragraphs: data, models, null, tests."""
     each = group.settings["each"]
-    n_sounds = len(set(group.sounds))
-    stretch = "trial" if each.get("gap", 0) is None else "block of time"
+    whole = each.get("gap", 0) is None
+    stretches = counted(len(group.owner), "trial" if whole else "block") + ("" if whole else " of time")
     data = (
         f"The results of {counted(len(group.participants), 'participant')} were put together "
-        f"({together(group.participants, 40)}): {counted(len(group.owner), stretch)} of "
-        f"{counted(n_sounds, 'sound')}. {_channels(group)} {recording(group.info)}"
+        f"({together(group.participants, 40)}): {stretches} of "
+        f"{counted(len(set(group.sounds)), 'piece')}. {_channels(group)} {recording(group.info, 'recordings')}"
     )
     models = (
         f"Temporal response functions predicted the EEG of each participant from {baseline_features(group)} (reduced "
@@ -37,11 +48,6 @@ def methods(group: GroupResult) -> str:
     n_null = group.null.shape[1] if group.shared else each.get("n_null")
     number = f" Each participant has {counted(n_null, 'surrogate')}." if n_null else ""
     return "\n\n".join([data, models, f"{null(each)}{number}", _tests(group)])
-
-
-def claims(group: GroupResult, mixed: object = None) -> dict[str, str]:
-    """What can be said of new listeners, of new pieces, and of both, and what not."""
-    return {"New listeners": _listeners(group), "New pieces": _pieces(group), "Both at once": _both(group, mixed)}
 
 
 def findings(group: GroupResult) -> str:
@@ -54,12 +60,7 @@ def findings(group: GroupResult) -> str:
 def reading(group: GroupResult) -> str:
     """Why raw Δr is not to be compared with zero, and what was seen only after looking."""
     rows = everywhere(group)
-    low, high = signed(rows["null_mean"].min()), signed(rows["null_mean"].max())
-    told = (
-        "Raw Δr is not to be compared with zero: a feature that tells nothing costs accuracy on held-out EEG, so raw "
-        "Δr tends to lie below zero by chance alone. Its centre without an effect is the mean of the surrogates, here "
-        f"{low if low == high else f'{low} to {high}'} in the mean of participants; corrected Δr is raw Δr less that."
-    )
+    told = why_not_zero(rows["null_mean"], " in the mean of participants")
     levels = {noise for _, noise in group.conditions.values() if np.isfinite(noise)}
     if len(levels) < 2:
         return told
@@ -72,12 +73,6 @@ def reading(group: GroupResult) -> str:
 def quality(group: GroupResult) -> list[str]:
     """What a reader should know before trusting the numbers, a sentence or two each."""
     return [*_reach(group), *_skewed(group), *_pieces_in_common(group)]
-
-
-def everywhere(group: GroupResult) -> pd.DataFrame:
-    """A row per model, of the region of all channels."""
-    frame = group.to_frame("region")
-    return frame[frame["region"] == EVERYWHERE]
 
 
 def _channels(group: GroupResult) -> str:
@@ -99,7 +94,7 @@ def _tests(group: GroupResult) -> str:
         f"New listeners: corrected Δr, raw Δr less the mean of the participant's surrogates, was averaged over trials "
         f"and summarised by the {over} over channels. Its mean over participants was tested by flipping the signs of "
         f"whole participants, {signs.format(n=test.n_flips, seed=group.settings['rng'])}, "
-        f"{_DIRECTION[test.alternative]}; the smallest p-value that could come out is "
+        "one-sided (greater); the smallest p-value that could come out is "
         f"{level(group.p_min['listeners'])}. P-values of summaries are corrected for {many}{regions}, those of "
         f"channels for {many} and {counted(int(group.n.any(axis=0).sum()), 'channel')}, by the largest t."
     )
@@ -117,7 +112,7 @@ def _tests(group: GroupResult) -> str:
 def _finding(group: GroupResult, row: pd.Series) -> str:
     people = counted(int(row["n"]), "participant")
     pieces = f", {p_equals(row['p_pieces'])} for new pieces" if group.shared else ""
-    size = f" d = {plain(row['d'], 2)}{_of_interval(row['d_low'], row['d_high'])}." if np.isfinite(row["d"]) else ""
+    size = f" d = {plain(row['d'], 2)}{_of_interval(*ends_of_d(row))}." if np.isfinite(row["d"]) else ""
     share = (
         f" Alone, {int(row['significant'])} of {people} {'has' if row['significant'] == 1 else 'have'} p ≤ "
         f"{level(group.settings['level'])}. The test would find it in {percent(row['prevalence'])} of listeners like "
@@ -129,68 +124,12 @@ def _finding(group: GroupResult, row: pd.Series) -> str:
     return (
         f"{row['model']}: corrected Δr = {signed(row['corrected'])} ± {plain(row['se'], 4)} (mean ± SE of {people}), "
         f"{p_equals(row['p_listeners'])} for new listeners ({p_equals(row['p_listeners_maxt'])} corrected for "
-        f"{_family(group)}){pieces}.{size}{share}"
+        f"{family(group)}){pieces}.{size}{share}"
     )
-
-
-def _family(group: GroupResult) -> str:
-    models = counted(len(group.models), "model")
-    return f"{models} and {len(group.regions)} regions" if len(group.regions) > 1 else models
 
 
 def _of_interval(low: float, high: float) -> str:
     return f" (95 % interval {interval(low, high)})" if np.isfinite([low, high]).all() else ""
-
-
-def _listeners(group: GroupResult) -> str:
-    rows = everywhere(group)
-    found = rows["model"][rows["p_listeners_maxt"] < group.settings["level"]]
-    return (
-        f"{_verdict(group, list(found), f'corrected for {_family(group)}')} This speaks of other listeners to these "
-        "pieces. It does not say that other pieces would show it."
-    )
-
-
-def _pieces(group: GroupResult) -> str:
-    if not group.shared:
-        return f"{_upper(group.notes[0])}." if group.notes else "Nothing is said of new pieces: no shared surrogates."
-    rows = everywhere(group)
-    found = rows["model"][rows["p_pieces"] < group.settings["level"]]
-    several = "not corrected for several models" if len(group.models) > 1 else "for one model"
-    return (
-        f"{_verdict(group, list(found), several)} This speaks of these listeners with other pieces of the kind. It "
-        "does not say that other listeners would show it."
-    )
-
-
-def _verdict(group: GroupResult, found: list[str], family: str) -> str:
-    bar = f"p < {level(group.settings['level'])}"
-    if not found:
-        return f"No model has {bar}, {family}. That is no evidence that nothing is there."
-    if len(found) == len(group.models):
-        whose = found[0] if len(found) == 1 else "Both models" if len(found) == 2 else f"All {len(found)} models"
-        return f"{whose} {'has' if len(found) == 1 else 'have'} {bar}, {family}."
-    rest = [name for name in group.models if name not in found]
-    return f"{together(found, 40)} {'has' if len(found) == 1 else 'have'} {bar}, {family}; {together(rest, 40)} not."
-
-
-def _both(group: GroupResult, mixed: object) -> str:
-    if mixed is None:
-        return (
-            "Not tested here. A claim about other listeners with other pieces takes a model in which both are random: "
-            "eegic.mixed_model(group)."
-        )
-    formula = getattr(mixed, "formula", None)
-    told = (
-        f"A mixed model{f' ({formula})' if formula else ''} takes listeners and pieces as random together; its "
-        "table is below. It speaks of other listeners with other pieces of the kind, as far as "
-        f"{counted(len(group.participants), 'listener')} and {counted(len(set(group.sounds)), 'piece')} allow."
-    )
-    return told if getattr(mixed, "converged", True) else f"{told} It did not converge: do not use its numbers."
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _reach(group: GroupResult) -> Iterator[str]:
@@ -205,23 +144,46 @@ def _reach(group: GroupResult) -> Iterator[str]:
 
 
 def _skewed(group: GroupResult) -> Iterator[str]:
-    for _, row in everywhere(group).iterrows():
-        skewness = row["skewness"]
-        if np.isfinite(skewness) and abs(skewness) > _SKEWED:
-            yield (
-                f"Corrected Δr of {row['model']} is skewed over participants ({signed(skewness, 1)}); sign flips take "
-                f"errors to be symmetric. {_tail(skewness, group.settings['alternative'])} Compare the tests of the "
-                f"trimmed mean ({p_equals(row['p_trimmed'])}) and of the median ({p_equals(row['p_median'])})."
-            )
+    rows = everywhere(group)
+    rows = rows[rows["skewness"].abs() > _SKEWED]
+    for _, row in rows.iterrows():
+        error = "too large, if anything" if row["skewness"] > 0 else "too small"
+        yield (
+            f"Corrected Δr of {row['model']} is skewed over participants ({signed(row['skewness'], 1)}); sign flips "
+            f"take errors to be symmetric, so the p-value is {error}.{_to_compare(group, row)}"
+        )
+    if len(rows) and (few := too_few(group, int(rows["n"].max()))):
+        yield few
 
 
-def _tail(skewness: float, alternative: str) -> str:
-    """What skewness does to the test that was made: the tail on its other side is too easily reached."""
-    if alternative == "two-sided":
-        return f"A mean {'below' if skewness > 0 else 'above'} zero has too small a p-value."
-    if (skewness > 0) == (alternative == "greater"):
-        return "In the direction tested that makes the p-value too large, if anything."
-    return "In the direction tested the p-value is too small."
+def _to_compare(group: GroupResult, row: pd.Series) -> str:
+    """Robust tests that could find something in so many participants."""
+    able = [name for name in _ROBUST if smallest(group, int(row["n"]), name) < group.settings["level"]]
+    tests = together(f"of {_ROBUST[name]} ({p_equals(row[f'p_{name}'])})" for name in able)
+    return f" Compare the test{'' if len(able) == 1 else 's'} {tests}." if able else ""
+
+
+def smallest(group: GroupResult, n: int, center: str) -> float:
+    """The smallest p-value of a sign flip that `n` participants could give, all of them above zero."""
+    how = {"n": group.settings["n_flips"], "rng": group.settings["rng"]}
+    return float(stats.sign_flip(np.arange(1.0, n + 1), center=center, **how).p)
+
+
+def too_few(group: GroupResult, n: int) -> str:
+    """Which robust tests cannot find anything in `n` participants; nothing if all can."""
+    floors = {name: smallest(group, n, name) for name in _ROBUST}
+    unable = [name for name, p in floors.items() if p >= group.settings["level"]]
+    if not unable:
+        return ""
+    tests, least = (together(f"of {_ROBUST[one]}" for one in unable), together(level(floors[one]) for one in unable))
+    if len(unable) == 1:
+        return f"{n} participants are too few for the test {tests}: its smallest p-value is {least}."
+    return f"{n} participants are too few for the tests {tests}: their smallest p-values are {least}."
+
+
+def ends_of_d(row: pd.Series) -> tuple[float, float]:
+    """The interval of d, unless there are too few participants for one."""
+    return (row["d_low"], row["d_high"]) if row["n"] >= FEWEST else (np.nan, np.nan)
 
 
 def _pieces_in_common(group: GroupResult) -> Iterator[str]:

@@ -8,7 +8,16 @@ import numpy as np
 
 from eegic import stats
 from eegic.results import Tracking
-from eegic.study.analysis import added_features, baseline_features, estimation, held_out, lags, null, recording
+from eegic.study.analysis import (
+    added_features,
+    baseline_features,
+    estimation,
+    held_out,
+    lags,
+    null,
+    recording,
+    why_not_zero,
+)
 from eegic.study.numbers import (
     counted,
     general,
@@ -30,14 +39,14 @@ _EDGE = 0.25  # share of fits at an end of the grid that is worth a sentence
 
 def methods(result: Tracking) -> str:
     """What was done, in three paragraphs: data, models, null."""
-    n_trials, n_sounds = len(result.stimuli), len(set(result.sounds))
+    n_trials, n_pieces = len(result.stimuli), len(set(result.sounds))
     used, total = used_time(result), total_time(result)
     left = "all of which was used" if used == total else f"of which {seconds(used)} ({percent(used / total)}) were used"
     data = (
-        f"The EEG of {result.participant} was analysed: {counted(n_trials, 'trial')} of {counted(n_sounds, 'sound')}, "
+        f"The EEG of {result.participant} was analysed: {counted(n_trials, 'trial')} of {counted(n_pieces, 'piece')}, "
         f"{seconds(total)} in all, {left}. {channels(result)} {recording(result.info)}"
     )
-    folds = held_out(result.settings, result.alpha.shape[1], n_sounds)
+    folds = held_out(result.settings, result.alpha.shape[1], n_pieces)
     models = (
         f"Temporal response functions predicted the EEG from {baseline_features(result)} (reduced model), and from "
         f"{'it' if len(result.baseline) == 1 else 'them'} together with {added_features(result)}. "
@@ -59,8 +68,8 @@ def reading(result: Tracking) -> str:
     several = "" if len(rows) == 1 else " The p-value of a mean over channels is not corrected for several models."
     return "\n\n".join(
         [
-            _why_not_zero([row["null"] for row in rows.values()]),
-            "The p-values ask whether these features, in time with these sounds, predict the EEG of this participant "
+            why_not_zero([row["null"] for row in rows.values()]),
+            "The p-values ask whether these features, in time with these pieces, predict the EEG of this participant "
             f"better than exchanged ones would. Other listeners are another question.{several}",
         ]
     )
@@ -156,16 +165,6 @@ def _finding(result: Tracking, name: str, row: dict[str, float]) -> str:
     )
 
 
-def _why_not_zero(centres: list[float]) -> str:
-    low, high = signed(min(centres)), signed(max(centres))
-    centre = low if low == high else f"{low} to {high}"
-    return (
-        "Raw Δr is not to be compared with zero: a feature that tells nothing costs accuracy on held-out EEG, so raw "
-        f"Δr tends to lie below zero by chance alone. Its centre without an effect is the mean of the surrogates, here "
-        f"{centre}; corrected Δr is raw Δr less that, and zero on average when nothing is there."
-    )
-
-
 def _amount(result: Tracking) -> str:
     used, total = used_time(result), total_time(result)
     told = f"{seconds(used)} of EEG were used, {percent(used / total)} of {seconds(total)}."
@@ -197,8 +196,8 @@ def _plausible(result: Tracking) -> str:
 def _ceiling(result: Tracking) -> str:
     ceiling = result.ceiling
     if ceiling is None:
-        return "There is no noise ceiling: it takes sounds that were heard more than once, or other listeners."
-    heard = counted(ceiling.n_sounds, "sound")
+        return "There is no noise ceiling: it takes pieces that were heard more than once, or other listeners."
+    heard = counted(ceiling.n_sounds, "piece")
     source = (
         f"{ceiling.n_repeats} presentations of {heard}"
         if ceiling.kind == "repeats"
@@ -210,7 +209,7 @@ def _ceiling(result: Tracking) -> str:
     best = int(np.nanargmax(np.where(ceiling.defined, ceiling.r, np.nan)))
     low, high = np.sqrt(np.clip(ceiling.interval[:, best], 0, None))
     return (
-        f"{told}. It is highest at {result.ch_names[best]}: no model of the sound can reach more than r = "
+        f"{told}. It is highest at {result.ch_names[best]}: no model of what was heard can reach more than r = "
         f"{plain(ceiling.r[best])} there (95 % interval {plain(low)} to {plain(high)})."
     )
 

@@ -6,16 +6,19 @@ import base64
 import html
 import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eegic import _files
+from eegic.study.numbers import general
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LONGEST_TITLE = 60  # letters
 # whatever slips through, a browser fetches nothing
 _POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _PLAIN_TEXT: Any = {"text.parse_math": False, "text.usetex": False, "svg.fonttype": "path", "svg.hashsalt": "eegic"}
@@ -101,7 +104,7 @@ class Page:
 
     def prose(self, text: str, *, kind: str = "") -> None:
         """Paragraphs, between which blank lines stand."""
-        for paragraph in text.split("\n\n"):
+        for paragraph in re.split(r"\n\s*\n", text.strip()):
             self._add(f"<p{_kind(kind)}>{escaped(paragraph)}</p>")
 
     def bullets(self, texts: Iterable[str]) -> None:
@@ -187,9 +190,34 @@ def escaped(value: object) -> str:
     return html.escape(_writable(str(value)))
 
 
+def check_about(about: object) -> None:
+    """Refuse what is no text."""
+    if about is not None and not isinstance(about, str):
+        raise TypeError(
+            f"about: expected a text, got {type(about).__name__}. Say in a few sentences what models and data are."
+        )
+
+
 def as_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Names and values of settings, as they are written in Python."""
-    return [(name, value if isinstance(value, str) else repr(value)) for name, value in settings.items()]
+    """Names and values of settings for a reader; a dictionary has a row per entry."""
+    rows: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{name}: {key}", _written(one)) for key, one in value.items()]
+        else:
+            rows.append((name, _written(value)))
+    return rows
+
+
+def _written(value: object) -> str:
+    """A setting in words; numbers with all their digits."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_written(one) for one in value) or "none"
+    return general(value) if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def _writable(text: str) -> str:

@@ -8,21 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eegic import viz
 from eegic.eeg import Offsets, Participant
-from eegic.results import Tracking
+from eegic.results import GroupResult, Tracking
 from eegic.study import of_participant as words
 from eegic.study.figures import plot_trials
 from eegic.study.numbers import counted, interval, p_value, percent, plain, signed
-from eegic.study.page import Page, as_rows, check_target
+from eegic.study.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 
 
 def report_participant(
     result: Tracking | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
+    about: str | None = None,
     offsets: Offsets | None = None,
     quality: Participant | Mapping[str, str] | None = None,
     progress: bool = True,
@@ -34,6 +33,8 @@ def report_participant(
     result : Tracking, or path to a saved one
     path : path
         Of the file to write, ``.html``; one that is there is replaced.
+    about : str, optional
+        What the models and the data are, in your words; the report opens with it. Blank lines part paragraphs.
     offsets : Offsets, optional
         As `offset_profile` gives them: adds the figure of the alignment of sound and EEG.
     quality : Participant, or dict of str to str, optional
@@ -51,11 +52,14 @@ def report_participant(
     >>> ei.report_participant(result, "sub-01.html", quality=study.participants[0])  # doctest: +SKIP
     """
     check_target(path)
-    file = "result.npz" if isinstance(result, Tracking) else Path(result).name
-    result = result if isinstance(result, Tracking) else Tracking.load(result)
+    check_about(about)
+    file = Path(result).name if isinstance(result, (str, os.PathLike)) else "result.npz"
+    result = _tracking(result)
     _check_extras(result, offsets, quality)
-    page = Page(f"{result.participant}: tracking of {', '.join(result.added)}", progress=progress)
+    page = Page(_title(result), progress=progress)
     page.section("What was done")
+    if about:
+        page.prose(about)
     page.prose(words.methods(result))
     page.section("What came out")
     _add_scores(page, result)
@@ -66,6 +70,23 @@ def report_participant(
     page.section("Settings and versions")
     _add_settings(page, result, file)
     page.save(path)
+
+
+def _tracking(result: object) -> Tracking:
+    """The result, from its file where only that is named."""
+    if isinstance(result, (str, os.PathLike)):
+        return Tracking.load(result)
+    if not isinstance(result, Tracking):
+        advice = " `report_group` writes the report of a group." if isinstance(result, GroupResult) else ""
+        raise TypeError(f"result: expected a Tracking, or a path to a saved one, got {type(result).__name__}.{advice}")
+    return result
+
+
+def _title(result: Tracking) -> str:
+    """Who, and which features, unless their names are too long for a title."""
+    named = f"{result.participant}: tracking of {', '.join(result.added)}"
+    few = f"{result.participant}: tracking of {counted(len(result.added), 'feature')}"
+    return named if len(named) <= LONGEST_TITLE else few
 
 
 def _check_extras(result: Tracking, offsets: object, quality: object) -> None:
@@ -138,14 +159,15 @@ def _add_quality(page: Page, result: Tracking, offsets: Offsets | None, quality:
         "Added features",
         ("Added feature", "Explained by the baseline", "Reliability of the rest"),
         (
-            (name, percent(explained), percent(left))
+            (name, percent(explained), percent(left) if left < 1 else "not known")
             for name, explained, left in zip(result.added, result.explained, result.reliability, strict=True)
         ),
     )
-    page.heading("Channels")
-    bads = _reasons(result, quality)
-    page.prose(words.channels(result))
-    page.bullets(f"{name}: {reason}" if reason else name for name, reason in bads.items())
+    if (result.reliability == 1).any():
+        page.prose("Not known: no standard errors were given, so the feature counts as exact.", kind="note")
+    if isinstance(quality, Mapping) and quality:
+        page.heading("Channels")
+        page.bullets(f"{name}: {reason}" for name, reason in quality.items())
     if result.ceiling is not None:
         page.table(
             "Noise ceiling",
@@ -170,13 +192,6 @@ def _add_quality(page: Page, result: Tracking, offsets: Offsets | None, quality:
         page.bullets(quality.history or ("nothing was noted",))
     page.heading("Notes of the analysis")
     page.bullets(result.notes or ("none",))
-
-
-def _reasons(result: Tracking, quality: object) -> dict[str, str]:
-    """Channels without a value or with a reason against them, and that reason."""
-    known = np.isfinite(result.gain).any(axis=0)
-    bads = {name: "" for name, some in zip(result.ch_names, known, strict=True) if not some}
-    return bads | {str(name): str(reason) for name, reason in (quality.items() if isinstance(quality, Mapping) else ())}
 
 
 def _add_settings(page: Page, result: Tracking, file: str) -> None:

@@ -25,7 +25,7 @@ def methods(result: Tracking | GroupResult) -> str:
     >>> result = ei.cortical_tracking(study.participants[0], study.envelopes, study.surprisal, tmax=0.25,
     ...                               alphas=[0.1], n_null=23, rng=0)
     >>> print(methods(result).split(".")[0])
-    The EEG of sub-01 was analysed: 4 trials of 4 sounds, 32 s in all, all of which was used
+    The EEG of sub-01 was analysed: 4 trials of 4 pieces, 32 s in all, all of which was used
     """
     _check(result)
     return of_group.methods(result) if isinstance(result, GroupResult) else of_participant.methods(result)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _GAP = 0.7  # between levels, in bars
 _MARGIN = 0.9  # left of the first bar's middle, and right of the last one's
-_STEM = -0.36  # from the middle of a bar: where raw gain and null stand
+_WIDTH = 0.62  # of a bar
+_STEM = -0.48  # from the middle of a bar: where raw gain and null stand, beside it
+_MARK = 0.25  # half the width of a star and a dagger, in bars
 _RAW: dict[str, Any] = {
     "marker": "D",
     "color": "k",
@@ -44,9 +46,9 @@ def plot_delta_r(
     """Draw what each model tells beyond the baseline: bars over noise levels, with every participant.
 
     A bar is the mean over participants of the corrected gain, with its standard error. Points are participants, and
-    lines join what one participant has at several noise levels of a family. To the left in each bar, a stem leads from
-    the mean of the null (dash) to the raw gain (diamond). It is as long as the bar if channels are averaged, and about
-    as long if their median is taken.
+    lines join what one participant has at several noise levels of a family. To the left of each bar, a stem leads
+    from the mean of the null (dash) to the raw gain (diamond). It is as long as the bar if channels are averaged, and
+    about as long if their median is taken.
 
     Parameters
     ----------
@@ -79,8 +81,9 @@ def plot_delta_r(
     at, bars = group.region_row(region), _bars(group, models)
     width = bars[-1].x + 2 * _MARGIN
     axes = own_axes(axes, (min(max(3.5, 1.2 + 0.36 * width), 11.0), 4.0))
-    _join_participants(axes, group, at, bars)
-    _mark(axes, group, at, bars, [_draw_bar(axes, group, at, bar) for bar in bars])
+    lines = _join_participants(axes, group, at, bars)
+    tops = [max(_draw_bar(axes, group, at, bar), _highest(lines, bar.x)) for bar in bars]
+    _mark(axes, group, at, bars, tops)
     axes.axhline(0, color="k", linewidth=0.8, zorder=1)
     axes.set(xlim=(-_MARGIN, width - _MARGIN), ylabel=f"Corrected Δr\n({over(group, region)})")
     _ticks(axes, bars)
@@ -126,7 +129,7 @@ def _draw_bar(axes: Axes, group: GroupResult, at: int, bar: _Bar) -> float:
     values = group.summary[bar.row, at]
     mean, error = mean_and_error(values)
     raw, chance = (mean_defined(group.over_regions(part)[bar.row, at]) for part in (group.gain, group.null_mean))
-    axes.bar(bar.x, mean, 0.9, zorder=1, **_fill(bar.family))
+    axes.bar(bar.x, mean, _WIDTH, zorder=1, **_fill(bar.family))
     axes.plot(bar.x + _beside(len(values)), values, zorder=3, **_people(len(values)))
     axes.errorbar(bar.x, mean, error, color="k", linewidth=1.6, capsize=3, zorder=4)
     axes.plot([bar.x + _STEM] * 2, [chance, raw], color="k", linewidth=0.8, zorder=5)
@@ -135,18 +138,27 @@ def _draw_bar(axes: Axes, group: GroupResult, at: int, bar: _Bar) -> float:
     return float(np.fmax.reduce([0.0, raw, chance, mean, mean + error, *values]))
 
 
-def _join_participants(axes: Axes, group: GroupResult, at: int, bars: Sequence[_Bar]) -> None:
-    """Draw a thin line per participant through the noise levels of each family."""
-    n = len(group.participants)
-    for family in dict.fromkeys(bar.family for bar in bars):
+def _join_participants(axes: Axes, group: GroupResult, at: int, bars: Sequence[_Bar]) -> list[np.ndarray]:
+    """Draw a thin line per participant through the noise levels of each family; return them, (2, n_levels) each."""
+    n, lines = len(group.participants), []
+    for family in dict.fromkeys(bar.family for bar in bars if not bar.alone):
         levels = [bar for bar in bars if bar.family == family and not bar.alone]
         places = np.array([bar.x for bar in levels])[:, None] + _beside(n)
         values = group.summary[[bar.row for bar in levels], at]
         axes.plot(places, values, color=COLOURS[family % len(COLOURS)], linewidth=0.6, alpha=_faint(n), zorder=2)
+        lines += list(np.stack([places, values]).transpose(2, 0, 1))
+    return lines
+
+
+def _highest(lines: Sequence[np.ndarray], x: float) -> float:
+    """Where lines of participants, of other families too, pass highest above the middle of a bar."""
+    near = x + np.linspace(-_MARK, _MARK, 7)
+    heights = [np.interp(near, places, values, left=np.nan, right=np.nan) for places, values in lines]
+    return float(np.fmax.reduce([0.0, *np.ravel(heights)]))
 
 
 def _mark(axes: Axes, group: GroupResult, at: int, bars: Sequence[_Bar], tops: Sequence[float]) -> None:
-    """Write stars and daggers above all that belongs to a bar, and make room for them."""
+    """Write stars and daggers above all that is drawn at a bar, and make room for them."""
     from matplotlib.patheffects import withStroke
 
     level = group.settings["level"]
@@ -217,5 +229,5 @@ def _faint(n: int) -> float:
 
 
 def _beside(n: int) -> np.ndarray:
-    """Places of participants in a bar, right of the stem."""
-    return np.linspace(-0.2, 0.34, n) if n > 2 else np.array([-0.1, 0.2])[:n]
+    """Places of participants in a bar, from its middle."""
+    return np.linspace(-0.24, 0.24, n) if n > 2 else np.array([-0.12, 0.12])[:n]

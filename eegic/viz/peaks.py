@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import mne
 
 _MAP = 1.9  # inches, with its title
+_ENOUGH = 1 / 3  # of the largest value: what is lower is no peak
 
 
 def peaks_of(kernel: np.ndarray, n: int) -> np.ndarray:
@@ -23,7 +24,7 @@ def peaks_of(kernel: np.ndarray, n: int) -> np.ndarray:
     kernel : ndarray, shape (n_lags, n_channels)
         NaN for channels without a kernel.
     n : int
-        At most so many: those that rise furthest above the valleys beside them.
+        At most so many: those that rise furthest above the valleys beside them, and to a third of the largest value.
 
     Returns
     -------
@@ -33,7 +34,7 @@ def peaks_of(kernel: np.ndarray, n: int) -> np.ndarray:
     from scipy.signal import find_peaks
 
     power = np.nanstd(kernel, axis=1)
-    peaks, found = find_peaks(power, prominence=0.0)
+    peaks, found = find_peaks(power, height=_ENOUGH * power.max(), prominence=0.0)
     if not len(peaks):
         return np.array([power.argmax()])
     return np.sort(peaks[np.argsort(-found["prominences"], kind="stable")[:n]])

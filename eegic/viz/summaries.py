@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from eegic.results import GroupResult, Tracking
-from eegic.results.group import EVERYWHERE
+from eegic.results.group import EVERYWHERE, standard_error
 from eegic.trf.scores import mean_defined
 from eegic.viz.look import plain
 
@@ -53,10 +53,7 @@ def who(result: Tracking | GroupResult) -> str:
 
 def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard error over the first axis of what is defined; no error of a single value."""
-    n = np.isfinite(values).sum(axis=0)
-    mean = mean_defined(values)
-    variance = mean_defined((values - mean) ** 2) * n / np.where(n > 1, n - 1, np.nan)
-    return np.asarray(mean), np.asarray(np.sqrt(variance / np.where(n > 0, n, np.nan)))
+    return np.asarray(mean_defined(values)), standard_error(values)
 
 
 def below(level: float) -> str:
