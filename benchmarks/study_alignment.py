@@ -186,7 +186,7 @@ def draw_group(group: ei.GroupResult, notes: pd.DataFrame, out: Path) -> None:
     agreement = notes.rename(columns={"codec": "what", "level": "noise"})
     figures = {
         "bars": ei.plot_delta_r(group),
-        "maps": ei.plot_topography(group, which="pieces", show="significant"),
+        "maps": ei.plot_topography(group, models=list(group.models)[1:], which="pieces", show="significant"),
         "profile": ei.plot_noise_profile(group, agreement=agreement),
     }
     for name, figure in figures.items():

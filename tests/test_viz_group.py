@@ -553,3 +553,15 @@ def test_names_are_drawn_as_they_are():
     assert (
         kernels.axes[0].get_title() == r"6 participants, \$x^2\$, noise 0, " + kernels.axes[0].get_title()[-3:].strip()
     )
+
+
+def test_maps_of_some_models_share_the_scale_of_these_alone():
+    one = group()
+    figure = ei.plot_topography(one, models=["aligned 0", "aligned 0.3"])
+    titles = [axes.get_title() for axes in figure.axes[:2]]
+    assert titles == ["aligned, noise 0", "aligned, noise 0.3"]
+    rows = [list(one.models).index(name) for name in ("aligned 0", "aligned 0.3")]
+    largest = np.abs(one.corrected[rows].mean(axis=1)).max()
+    assert figure.axes[0].images[0].get_clim()[1] == pytest.approx(largest)
+    with pytest.raises(ValueError, match="models: chooses from a Tracking or GroupResult"):
+        ei.plot_topography(one.corrected[0, 0], one.info, models=["aligned 0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from eegic.results import GroupResult, Tracking
 from eegic.trf.scores import mean_defined
 from eegic.viz.look import plain, wrapped
 from eegic.viz.scalp import check_positions, draw_map, good_values
-from eegic.viz.summaries import below, check_shared, titles, who
+from eegic.viz.summaries import below, check_shared, chosen, titles, who
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,20 +24,28 @@ _LEVEL = 0.05  # of one participant
 
 
 def gain_maps(
-    result: Tracking | GroupResult, label: str, limit: float | None, *, only_marked: bool, which: str | None
+    result: Tracking | GroupResult,
+    label: str,
+    limit: float | None,
+    *,
+    models: str | Sequence[str] | None,
+    only_marked: bool,
+    which: str | None,
 ) -> Figure:
-    """Draw a map of the corrected gain of every model; for the arguments see `plot_topography`."""
+    """Draw a map of the corrected gain of each model; for the arguments see `plot_topography`."""
     import matplotlib.pyplot as plt
 
     check_positions(result.info)
+    drawn = chosen(result, models)
+    rows = [list(result.models).index(name) for name in drawn]
     corrected, marked, note = _gains(result, which)
-    pairs = zip(result.models, corrected, strict=True)
+    pairs = zip(drawn, corrected[rows], strict=True)
     gains = [good_values(f"model {name!r}", one, result.info) for name, one in pairs]
     limit = float(np.nanmax(np.abs(gains))) if limit is None else limit
-    n_rows, n_columns = _grid(result)
+    n_rows, n_columns = _grid(result, drawn)
     inches, letters = (2.7, 26) if n_columns < 5 else (2.0, 21)  # of a map and its title
-    names = [wrapped(name, letters) for name in titles(result)]
-    family = "channels and models" if len(names) > 1 else "channels"
+    names = [wrapped(titles(result)[row], letters) for row in rows]
+    family = "channels and models" if len(result.models) > 1 else "channels"
     lines = [
         who(result),
         f"{'coloured' if only_marked else 'marked'}: {note}, corrected for {family}",
@@ -51,7 +60,7 @@ def gain_maps(
     figure.get_layout_engine().set(h_pad=0.08)
     for panel in panels.flat[len(names) :]:
         panel.set_axis_off()
-    for panel, name, values, own in zip(panels.flat, names, gains, marked, strict=False):
+    for panel, name, values, own in zip(panels.flat, names, gains, marked[rows], strict=False):
         image = draw_map(panel, values, result.info, own, limit, only_marked=only_marked)
         panel.set_title(name, fontsize="medium")
     figure.colorbar(image, ax=panels, shrink=0.65 if n_rows == 1 else 0.4, pad=0.03).set_label(label)
@@ -72,14 +81,14 @@ def _gains(result: Tracking | GroupResult, which: str | None) -> tuple[np.ndarra
     return mean_defined(np.swapaxes(result.corrected, 0, 1)), p < level, f"{below(level)} for new {which}"
 
 
-def _grid(result: Tracking | GroupResult) -> tuple[int, int]:
+def _grid(result: Tracking | GroupResult, models: Sequence[str]) -> tuple[int, int]:
     """Rows and columns of maps: a row per family if all have as many levels, else rows of up to four."""
     if isinstance(result, GroupResult):
-        sizes = {len(list(models)) for _, models in groupby(family for family, _ in result.conditions.values())}
+        sizes = {len(list(own)) for _, own in groupby(result.conditions[name][0] for name in models)}
         if len(sizes) == 1 and 1 < max(sizes) < 7:
-            return len(result.models) // max(sizes), max(sizes)
-    n_rows = -(-len(result.models) // 4)
-    return n_rows, -(-len(result.models) // n_rows)
+            return len(models) // max(sizes), max(sizes)
+    n_rows = -(-len(models) // 4)
+    return n_rows, -(-len(models) // n_rows)
 
 
 def _unequal(result: Tracking | GroupResult) -> list[str]:

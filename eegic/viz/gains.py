@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegic import _checks
 from eegic.results import GroupResult
 from eegic.results.group import EVERYWHERE
 from eegic.trf.scores import mean_defined
 from eegic.viz.look import COLOURS, HATCHES, LETTER, finished, inches, legend_above, own_axes, widest, wrapped
-from eegic.viz.summaries import below, check_result, counted, families, mean_and_error, over
+from eegic.viz.summaries import below, check_result, chosen, counted, families, mean_and_error, over
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,10 +104,7 @@ class _Bar:
 
 def _bars(group: GroupResult, models: str | Sequence[str] | None) -> list[_Bar]:
     """Bars from left to right, a unit wide: levels in order, families side by side, then models without a level."""
-    names = [models] if isinstance(models, str) else list(group.models if models is None else models)
-    if not names:
-        raise ValueError("models: expected one or more names, got none.")
-    _checks.unique_names("models", names, len(names), "bar")
+    names = chosen(group, models)
     known, every = families(group), [family for family, _ in group.conditions.values()]
     bars = []
     for place, name in enumerate(names):

@@ -23,6 +23,7 @@ def plot_topography(
     values: Tracking | GroupResult | Sequence[float] | np.ndarray,
     info: mne.Info | None = None,
     *,
+    models: str | Sequence[str] | None = None,
     label: str | None = None,
     mask: np.ndarray | None = None,
     limit: float | None = None,
@@ -37,11 +38,13 @@ def plot_topography(
     ----------
     values : Tracking, GroupResult, or array_like of shape (n_channels,)
         A result: the corrected gain of every model on one scale, of a group the mean over participants, with marks
-        where ``p_maxt < 0.05`` (or the level of the group); of the other arguments only `label`, `limit`, `show` and
-        `which` have then a place. Or one value per channel. NaN marks missing channels. They, and those in
+        where ``p_maxt < 0.05`` (or the level of the group); of the other arguments only `models`, `label`, `limit`,
+        `show` and `which` have then a place. Or one value per channel. NaN marks missing channels. They, and those in
         ``info["bads"]``, are crossed out, not interpolated over, and without influence on the colours.
     info : mne.Info
         Names, positions and bad channels of the `values`, e.g. ``participant.info``.
+    models : sequence of str, optional
+        Of a result: which of its models, by default all. Corrected p-values are for all of them, drawn or not.
     label : str, optional
         What the colours mean; stands at the colour bar. By default ``r``, of a result ``corrected Δr``.
     mask : ndarray of bool, shape (n_channels,), optional
@@ -70,7 +73,9 @@ def plot_topography(
                 "pass its values, e.g. `result.corrected[0]`, and `result.info`."
             )
         label = "corrected Δr" if label is None else label
-        return gain_maps(values, label, limit, only_marked=only_marked, which=which)
+        return gain_maps(values, label, limit, models=models, only_marked=only_marked, which=which)
+    if models is not None:
+        raise ValueError("models: chooses from a Tracking or GroupResult; an array is one map.")
     if which is not None:
         raise ValueError("which: chooses a test of a GroupResult; of an array, `mask` says what is marked.")
     if only_marked and mask is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
+from eegic import _checks
 from eegic.results import GroupResult, Tracking
 from eegic.results.group import EVERYWHERE, standard_error
 from eegic.trf.scores import mean_defined
@@ -44,6 +46,16 @@ def titles(result: Tracking | GroupResult) -> list[str]:
     }
     often = Counter(names.values())
     return [name if often[name] == 1 else model for model, name in names.items()]
+
+
+def chosen(result: Tracking | GroupResult, models: str | Sequence[str] | None) -> list[str]:
+    """Names of the models to draw: all by default."""
+    names = [models] if isinstance(models, str) else list(result.models if models is None else models)
+    if not names:
+        raise ValueError("models: expected one or more names, got none.")
+    for name in names:
+        _checks.one_of("model", name, result.models)
+    return list(_checks.unique_names("models", names, len(names), "model"))
 
 
 def who(result: Tracking | GroupResult) -> str:
