@@ -93,7 +93,9 @@ def read_npz(
     if found != schema or missing or strange:
         lacks = f" without {', '.join(missing)}" if missing else ""
         adds = f" with {', '.join(map(repr, strange))}" if strange else ""
-        raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}{adds}.")
+        own = found.removeprefix("eegic.").split("/")[0]
+        advice = f" `{own}.load` reads it." if found.startswith("eegic.") and found != schema else ""
+        raise ValueError(f"{path}: expected a file of schema {schema!r}, got {found!r}{lacks}{adds}.{advice}")
     return arrays
 
 

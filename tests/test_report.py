@@ -16,7 +16,7 @@ from handmade import tracked
 
 import eegic
 from eegic import Offsets, Participant, group_test, report_group, report_participant
-from eegic.study import group_report, report, words
+from eegic.study import group_report, participant_report, words
 from eegic.study.group_tables import add_mixed, add_tests
 from eegic.study.page import Page
 
@@ -203,11 +203,11 @@ class TestParticipant:
         given = {}
         monkeypatch.setattr(eegic, "cortical_tracking", lambda *data, **settings: given.update(settings) or data)
         names = {"participant": 1, "baseline": 2, "added": 3, "pseudo": 4, "ceiling": 5}
-        exec(report.repeating(tracked()), names)
+        exec(participant_report.repeating(tracked()), names)
         assert names["result"] == (1, 2, 3)
         assert given == tracked().settings
         pseudo = dataclasses.replace(tracked(), settings={**tracked().settings, "null": "pseudo"})
-        exec(report.repeating(pseudo), names)
+        exec(participant_report.repeating(pseudo), names)
         assert given["pseudo"] == 4
 
     def test_a_map_that_cannot_be_drawn_is_explained(self, tmp_path):
@@ -218,7 +218,7 @@ class TestParticipant:
         assert len(page.figures) >= 3
 
     def test_reasons_against_channels_stand_there(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(report, "_add_figures", lambda page, result: None)
+        monkeypatch.setattr(participant_report, "_add_figures", lambda page, result: None)
         report_participant(tracked(), tmp_path / "a.html", quality={"C3": "flat"})
         text = Reader(tmp_path / "a.html").text
         assert "C3: flat" in text

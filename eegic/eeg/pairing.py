@@ -88,7 +88,10 @@ def pair_features(
     Pairs(4 trials of 4 sounds at 64 Hz: envelope | surprisal)
     """
     if not isinstance(participant, Participant):
-        raise TypeError(f"participant: expected a Participant, got {type(participant).__name__}.")
+        raise TypeError(
+            f"participant: expected a Participant, got {type(participant).__name__}. Pass them one by one; those of a "
+            "simulated study are its `participants`."
+        )
     sfreq = participant.sfreq
     slack = 1.0 if tolerance is None else _checks.not_negative("tolerance", tolerance, "seconds") * sfreq
     given = {"baseline": _complete("baseline", baseline, participant), "added": _complete("added", added, participant)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eegic import _checks, stats
 from eegic.group.alike import check_group
 from eegic.results import GroupResult
-from eegic.results.group import standard_error
+from eegic.results.means import standard_error
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from eegic import _checks, stats
 from eegic.group.alike import check_alike, check_values, differ, notes_on, read_results, why_apart
 from eegic.group.layout import conditions_of, regions_of, union, without_bads
 from eegic.results import GroupResult, Tracking
-from eegic.results.group import OVER, over_channels
+from eegic.results.means import OVER, over_channels
 from eegic.stats.inputs import probability
 
 

@@ -2,8 +2,10 @@
 
 tracking
     Of one participant: scores, maps, kernels, p-values.
-group
+group, group_tables
     Of many: what can be said of new listeners, and of new pieces.
+means
+    Over channels and participants.
 stored, stored_tracking, stored_group
     Both as arrays and a JSON text, and back.
 """

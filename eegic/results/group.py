@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks, _files, stats
-from eegic.results import stored_group
+from eegic.results import group_tables, stored_group
+from eegic.results.means import over_channels
 from eegic.trf.scores import mean_defined
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 _SCHEMA = "eegic.GroupResult/1"
 EVERYWHERE = "all"  # the region of all channels
-OVER: dict[str, Callable[..., Any]] = {
-    "median": np.nanmedian,
-    "mean": np.nanmean,
-}  # how the channels of a region become one value
-TABLES = ("channel", "region", "participant", "trial")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +109,7 @@ class GroupResult:
     @cached_property
     def gain(self) -> np.ndarray:
         """Raw gain, mean over segments, shape (n_models, n_participants, n_channels)."""
-        return self._by_participant(np.swapaxes(self.delta_r, 0, 1)).swapaxes(0, 1)
+        return self.by_participant(np.swapaxes(self.delta_r, 0, 1)).swapaxes(0, 1)
 
     @property
     def corrected(self) -> np.ndarray:
@@ -134,12 +129,17 @@ class GroupResult:
     @cached_property
     def listeners(self) -> stats.SignFlip:
         """Would other listeners show it? Sign flips of every channel, shape (n_models, n_channels)."""
-        return self._flips(self.corrected)
+        return self.flips(self.corrected)
 
     @cached_property
     def listeners_by_region(self) -> stats.SignFlip:
         """The same of every region, shape (n_models, n_regions)."""
-        return self._flips(self.summary.swapaxes(1, 2))
+        return self.flips(self.summary.swapaxes(1, 2))
+
+    @cached_property
+    def effects(self) -> stats.EffectSize:
+        """Cohen's d of every model and region."""
+        return stats.effect_size(self.summary.transpose(2, 0, 1), rng=self.settings["rng"])
 
     @property
     def shared(self) -> bool:
@@ -149,14 +149,14 @@ class GroupResult:
     @cached_property
     def p_pieces(self) -> np.ndarray:
         """Would other pieces show it? One-sided, shape (n_models, n_channels); NaN without shared surrogates."""
-        return stats.p_value(self._mean_gain, self._surrogates) if self.shared else np.full(self.n.shape, np.nan)
+        return stats.p_value(self.mean_gain, self._surrogates) if self.shared else np.full(self.n.shape, np.nan)
 
     @cached_property
     def p_pieces_maxt(self) -> np.ndarray:
         """The same, corrected for all channels and models together."""
         if not self.shared:
             return np.full(self.n.shape, np.nan)
-        together = stats.max_statistic(self._mean_gain.ravel(), self._surrogates.reshape(len(self._surrogates), -1))
+        together = stats.max_statistic(self.mean_gain.ravel(), self._surrogates.reshape(len(self._surrogates), -1))
         return together.reshape(self.n.shape)
 
     @cached_property
@@ -241,13 +241,8 @@ class GroupResult:
         interval; ``p_count``, how often the surrogates that participants share give as many (their p-values depend on
         each other, so the binomial p of `prevalence` is too small).
         """
-        _checks.one_of("by", by, TABLES)
-        return {
-            "channel": self._channels,
-            "region": self._regions,
-            "participant": self._participants,
-            "trial": self._trials,
-        }[by]()
+        _checks.one_of("by", by, group_tables.TABLES)
+        return group_tables.TABLES[by](self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
@@ -286,7 +281,7 @@ class GroupResult:
         return "\n".join([*lines, f"{self.settings['over']} over channels; smallest p possible: {smallest}"])
 
     @cached_property
-    def _mean_gain(self) -> np.ndarray:
+    def mean_gain(self) -> np.ndarray:
         """Raw gain, mean over participants, (n_models, n_channels)."""
         return np.asarray(mean_defined(np.swapaxes(self.gain, 0, 1)))
 
@@ -295,130 +290,11 @@ class GroupResult:
         """The same under each surrogate, (n_shared, n_models, n_channels)."""
         return np.swapaxes(self.null, 0, 1)
 
-    def _by_participant(self, values: np.ndarray) -> np.ndarray:
+    def by_participant(self, values: np.ndarray) -> np.ndarray:
         """Mean over the segments of each participant: (n_segments, ...) becomes (n_participants, ...)."""
         return np.stack([mean_defined(values[self.owner == i]) for i in range(len(self.participants))])
 
-    def _flips(self, values: np.ndarray, center: str = "mean") -> stats.SignFlip:
-        """Sign flips over the second of three axes."""
+    def flips(self, values: np.ndarray, center: str = "mean") -> stats.SignFlip:
+        """Sign flips of values (n_models, n_participants, ...), over the participants."""
         how = {"n": self.settings["n_flips"], "rng": self.settings["rng"]}
         return stats.sign_flip(values.swapaxes(0, 1), center=center, **how)
-
-    def _frame(self, columns: dict[str, np.ndarray], **axes: Any) -> pd.DataFrame:
-        """A row per combination of the axes, with family and noise level of each model."""
-        import pandas as pd
-
-        index = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
-        frame = pd.DataFrame({name: np.ravel(values) for name, values in columns.items()}, index=index).reset_index()
-        at = list(frame.columns).index("model") + 1
-        for place, name in enumerate(("family", "noise")):
-            frame.insert(at + place, name, [self.conditions[model][place] for model in frame["model"]])
-        return frame
-
-    def _channels(self) -> pd.DataFrame:
-        reduced = mean_defined(self._by_participant(self.r_reduced))
-        tests = self.listeners
-        columns = {
-            "n": self.n,
-            "r_reduced": np.broadcast_to(reduced, self.n.shape),
-            "delta_r": self._mean_gain,
-            **_described(self.corrected.swapaxes(0, 1), self.null_mean.swapaxes(0, 1)),
-            "t": tests.t,
-            "p_listeners": tests.p,
-            "p_listeners_maxt": tests.p_maxt,
-            "p_listeners_fdr": _fdr(tests.p),
-            "p_pieces": self.p_pieces,
-            "p_pieces_maxt": self.p_pieces_maxt,
-        }
-        return self._frame(columns, model=self.models, channel=self.ch_names)
-
-    def _regions(self) -> pd.DataFrame:
-        values = self.summary.transpose(2, 0, 1)  # participant, model, region
-        tests, effect = self.listeners_by_region, self._effects
-        raw, chance = (self.over_regions(part).transpose(2, 0, 1) for part in (self.gain, self.null_mean))
-        columns = {
-            "n": tests.n,
-            "delta_r": mean_defined(raw),
-            **_described(values, chance),
-            "t": tests.t,
-            "p_listeners": tests.p,
-            "p_listeners_maxt": tests.p_maxt,
-            "p_trimmed": self._flips(self.summary.swapaxes(1, 2), "trimmed").p,
-            "p_median": self._flips(self.summary.swapaxes(1, 2), "median").p,
-            "p_pieces": self.p_pieces_by_region,
-            "d": effect.d,
-            "d_low": effect.low,
-            "d_high": effect.high,
-            "skewness": stats.skewness(values),
-            **self._counted(),
-        }
-        return self._frame(columns, model=self.models, region=self.regions)
-
-    @cached_property
-    def _effects(self) -> stats.EffectSize:
-        """Cohen's d of every model and region."""
-        return stats.effect_size(self.summary.transpose(2, 0, 1), rng=self.settings["rng"])
-
-    def _counted(self) -> dict[str, np.ndarray]:
-        """How many participants are significant, what share of all that implies, and whether chance gives as many."""
-        names = ("significant", "prevalence", "prevalence_low", "prevalence_high", "p_count")
-        found = {name: np.full(self.region_p.shape[:2], np.nan) for name in names}
-        if self.settings["attainable"]:
-            for at in zip(*np.nonzero(np.isfinite(self.region_p).any(axis=2)), strict=True):
-                one = stats.prevalence(self.region_p[at], level=self.settings["attainable"])
-                for name, value in zip(names, (one.found, one.share, one.low, one.high), strict=False):
-                    found[name][at] = value
-                if self.shared:
-                    gain = self.region_gain[at]
-                    found["p_count"][at] = stats.count_test(gain[:, 0], gain[:, 1:].T, level=self.settings["level"])[1]
-        return found
-
-    def _participants(self) -> pd.DataFrame:
-        columns = {
-            "delta_r": self.over_regions(self.gain),
-            "null_mean": self.over_regions(self.null_mean),
-            "corrected": self.summary,
-            "p": self.region_p,
-        }
-        return self._frame(columns, model=self.models, region=self.regions, participant=self.participants)
-
-    def _trials(self) -> pd.DataFrame:
-        segments, raw = range(len(self.owner)), self.over_regions(self.delta_r)
-        # the median over channels of a single trial is off zero when nothing is there, as Δr of trials is skewed
-        means = self._by_participant(np.moveaxis(raw, -1, 0)).transpose(1, 2, 0)
-        columns = {"delta_r": raw, "corrected": raw + (self.summary - means)[..., self.owner]}
-        frame = self._frame(columns, model=self.models, region=self.regions, segment=segments)
-        segment = frame["segment"].to_numpy()
-        frame.insert(0, "participant", np.asarray(self.participants)[self.owner[segment]])
-        frame.insert(1, "stimulus", np.asarray(self.stimuli)[segment])
-        frame.insert(2, "sound", np.asarray(self.sounds)[segment])
-        return frame
-
-
-def over_channels(values: np.ndarray, how: str) -> np.ndarray:
-    """Median or mean over the last axis of what is defined; NaN where nothing is."""
-    defined = np.isfinite(values).any(axis=-1)
-    found: np.ndarray = OVER[how](np.where(defined[..., None], values, 0.0), axis=-1)
-    return np.where(defined, found, np.nan)
-
-
-def standard_error(values: np.ndarray) -> np.ndarray:
-    """Of the mean over the first axis of what is defined; NaN for fewer than two values."""
-    n = np.isfinite(values).sum(axis=0)
-    variance = mean_defined((values - mean_defined(values)) ** 2)
-    return np.asarray(np.sqrt(variance / np.where(n > 1, n - 1, np.nan)))
-
-
-def _described(corrected: np.ndarray, chance: np.ndarray) -> dict[str, np.ndarray]:
-    """Null, mean and standard error over the first axis."""
-    return {"null_mean": mean_defined(chance), "corrected": mean_defined(corrected), "se": standard_error(corrected)}
-
-
-def _fdr(p: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's, over all models and channels."""
-    from statsmodels.stats.multitest import multipletests
-
-    known, found = np.isfinite(p), np.full(p.shape, np.nan)
-    if known.any():
-        found[known] = multipletests(p[known], method="fdr_bh")[1]
-    return found

@@ -2,7 +2,7 @@
 
 words
     Methods and findings in sentences, for a paper.
-report, group_report
+participant_report, group_report
     `report_participant` and `report_group`: one HTML file each, with figures and tables.
 of_participant, of_group, claims, analysis, numbers
     The sentences, and how numbers are written in them.
@@ -12,6 +12,6 @@ page, figures, group_tables
 
 from eegic.study import words
 from eegic.study.group_report import report_group
-from eegic.study.report import report_participant
+from eegic.study.participant_report import report_participant
 
 __all__ = ["report_group", "report_participant", "words"]

@@ -19,6 +19,7 @@ _EXCHANGES = {
     "shift": "{what} moved in time, by at least the length of the kernel and {autocorrelation} s",
     "events": "the values of the added features moved, in order, over their own onsets",
 }
+_PENALTIES = {"ridge": "Ridge regression", "smooth": "Regression that penalises rough kernels"}
 _REST = "what the lagged baseline does not explain of the added features"
 
 
@@ -65,27 +66,19 @@ def lags(result: Tracking | GroupResult, settings: Mapping[str, Any]) -> str:
 def estimation(settings: Mapping[str, Any], folds: str) -> str:
     """How kernels were estimated and scored."""
     grid = np.ravel(settings.get("alphas", []))
-    ridge = (
-        "Ridge regression" if settings.get("penalty", "ridge") == "ridge" else "Regression that penalises rough kernels"
-    )
-    if len(grid) == 1:
+    ridge = _PENALTIES.get(settings.get("penalty", ""), "Regularised regression")
+    if "alphas" not in settings:
+        choice = "with a regularisation that was chosen in different ways for different participants"
+    elif len(grid) == 1:
         choice = f"with a regularisation of {general(grid[0])}, relative to the number of samples"
     else:
-        ends = (
-            f" from {general(grid.min())} to {general(grid.max())}, relative to the number of samples,"
-            if len(grid)
-            else ""
-        )
+        whose = {"True": "a regularisation for each channel", "False": "one regularisation for all channels"}
         choice = (
-            f"with {'a' if settings.get('per_channel') else 'one'} regularisation for "
-            f"{'each channel' if settings.get('per_channel') else 'all channels'}, chosen{_of(grid)}{ends} by "
-            "cross-validation within the training data"
+            f"with {whose.get(str(settings.get('per_channel')), 'a regularisation')}, chosen among "
+            f"{counted(len(grid), 'value')} from {general(grid.min())} to {general(grid.max())}, relative to the "
+            "number of samples, by cross-validation within the training data"
         )
     return f"{ridge} was used, {choice}. {folds} The score is the correlation r of held-out EEG with its prediction."
-
-
-def _of(grid: np.ndarray) -> str:
-    return f" among {counted(len(grid), 'value')}" if len(grid) else ""
 
 
 def held_out(settings: Mapping[str, Any], n_folds: int | None = None, n_pieces: int | None = None) -> str:

@@ -45,8 +45,7 @@ def methods(group: GroupResult) -> str:
         f"model), and from {'it' if len(group.baseline) == 1 else 'them'} together with {added_features(group)}. "
         f"{lags(group, each)} {estimation(each, held_out(each))}"
     )
-    n_null = group.null.shape[1] if group.shared else each.get("n_null")
-    number = f" Each participant has {counted(n_null, 'surrogate')}." if n_null else ""
+    number = f" Each participant has {counted(group.null.shape[1], 'surrogate')}." if group.shared else ""
     return "\n\n".join([data, models, f"{null(each)}{number}", _tests(group)])
 
 

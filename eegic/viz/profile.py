@@ -49,7 +49,8 @@ def plot_noise_profile(
     matplotlib Figure
     """
     check_result("plot_noise_profile", group, GroupResult)
-    gains = _gains(group, group.region_row(region))
+    at = group.region_row(region)
+    gains = _gains(group, at)
     if not gains:
         raise ValueError(
             "plot_noise_profile: no model has a noise level. `group_test(results, conditions={'IC 0.3': ('IC', 0.3)})` "
@@ -68,7 +69,8 @@ def plot_noise_profile(
         panels = [own_axes(axes, (4.4, 3.6))]  # type: ignore[arg-type]
     _draw(panels[0], gains, names, levels)
     panels[0].set_ylabel(f"Corrected Δr\n({over(group, region)})")
-    _legend(panels[0], gains, [f"mean ± SE, {counted(len(group.participants), 'participant')}"])
+    n = int(np.isfinite(group.summary[:, at]).any(axis=0).sum())
+    _legend(panels[0], gains, [f"mean ± SE, {counted(n, 'participant')}"])
     panels[0].tick_params(labelbottom=not (alone and agreements))
     panels[-1].set_xlabel("Noise level")
     return finished(panels[0])

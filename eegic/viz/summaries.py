@@ -9,7 +9,8 @@ import numpy as np
 
 from eegic import _checks
 from eegic.results import GroupResult, Tracking
-from eegic.results.group import EVERYWHERE, standard_error
+from eegic.results.group import EVERYWHERE
+from eegic.results.means import standard_error
 from eegic.trf.scores import mean_defined
 from eegic.viz.look import plain
 
