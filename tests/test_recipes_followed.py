@@ -163,6 +163,13 @@ class TestCards:
 
 
 class TestTrials:
+    def test_a_trial_does_without_a_published_codec_that_is_not_here(self):
+        changes = ["data.corpus=melodies", "network.depth=1", "network.width=64", "network.blocks=1"]
+        recipe = recipes.read_recipe("audioic", changes)
+        with pytest.warns(UserWarning, match="not on this machine.*The training would stop here"):
+            trial = recipes.attempt(recipe, device="cpu")
+        assert trial.unit == "latents" and trial.shapes["latents"][0] == 2 and np.isfinite(trial.loss)
+
     @pytest.mark.parametrize("name, unit", [("seconds-codec", "s of sound"), ("seconds-surprisal", "latents")])
     def test_a_trial_measures_and_writes_nothing(self, trained, tmp_path, monkeypatch, name, unit):
         monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from eegic import _devices, _files, weights
 from eegic.codec import Codec, CodecConfig, load_codec
 from eegic.codec.training import CodecObjective, CodecTraining, starting_networks, train_codec
+from eegic.corpus import Corpus
 from eegic.datasets import MelodyCorpus
 from eegic.history import History
 from eegic.recipes.assessment import assess, assess_repetition
@@ -25,7 +27,7 @@ from eegic.surprisal import FlowConfig, SurprisalModel
 from eegic.surprisal.latents import encoded
 from eegic.surprisal.networks import ARFlow
 from eegic.surprisal.training import FlowObjective, FlowTraining, check_sizes, train_surprisal
-from eegic.training import first_process
+from eegic.training import first_process, generator
 from eegic.training.checkpoint import Checkpoints
 from eegic.training.distributed import Ranks
 from eegic.training.learner import Learner
@@ -265,13 +267,33 @@ def _objective(recipe: Recipe, batch: int, device: str) -> tuple[CodecObjective 
         seconds = batch * training.latents * recipe.network.samples_per_latent / recipe.network.sfreq
         return CodecObjective(networks, recipe.network, training, corpus), seconds, "s of sound", 0.0
     assert isinstance(recipe.network, FlowConfig) and isinstance(training, FlowTraining)
-    codec = load_codec(codec_of(recipe), device=device)
-    check_sizes(recipe.network, training, codec)
-    n_samples, start = codec.config.n_samples(training.frames), time.perf_counter()
-    latents = {part: np.stack([encoded(codec, corpus, part, i, n_samples) for i in range(batch)]) for part in PARTS}
-    each = (time.perf_counter() - start) / (len(PARTS) * batch)
+    latents, each = _latents(recipe, training, corpus, device)
     objective = FlowObjective(ARFlow(recipe.network), training, latents.__getitem__, recipe.loop.seed)
     return objective, batch * training.window, "latents", each * (training.stretches + training.validation)
+
+
+def _latents(
+    recipe: Recipe, training: FlowTraining, corpus: Corpus, device: str
+) -> tuple[dict[str, np.ndarray], float]:
+    """Latents of a batch, and the seconds that each of its stretches took.
+
+    Of a published codec that is not on this machine there are none; normal ones take as long to learn from.
+    """
+    assert isinstance(recipe.network, FlowConfig)
+    try:
+        codec = load_codec(codec_of(recipe), device=device)
+    except FileNotFoundError as error:
+        if codec_of(recipe) not in weights.entries():
+            raise
+        warnings.warn(f"{error} The training would stop here; the trial goes on with normal latents.", stacklevel=4)
+        shape = (training.batch, training.frames, recipe.network.data)
+        draws = generator(recipe.loop.seed, "trial")
+        return {part: torch.randn(shape, generator=draws).numpy() for part in PARTS}, 0.0
+    check_sizes(recipe.network, training, codec)
+    n_samples, start = codec.config.n_samples(training.frames), time.perf_counter()
+    stretches = range(training.batch)
+    latents = {part: np.stack([encoded(codec, corpus, part, i, n_samples) for i in stretches]) for part in PARTS}
+    return latents, (time.perf_counter() - start) / (len(PARTS) * training.batch)
 
 
 def _finish(where: torch.device) -> None:
