@@ -6,7 +6,11 @@ from pathlib import Path
 import offline
 import pytest
 
-TUTORIALS = sorted((Path(__file__).parent.parent / "tutorials").glob("plot_*.py"))
+LONG = ("04", "07", "09", "10", "11")  # more than ten seconds each; the gallery, too, runs all of them
+TUTORIALS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem[5:7] in LONG else [])
+    for path in sorted((Path(__file__).parent.parent / "tutorials").glob("plot_*.py"))
+]
 
 
 def test_no_page_needs_another_host_for_its_formulas():
@@ -17,7 +21,7 @@ def test_no_page_needs_another_host_for_its_formulas():
     assert not with_formulas, f"{with_formulas}: write the formula as text."
 
 
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TUTORIALS)
 def test_tutorial_runs(path, tmp_path):
     code, said = offline.run(path, tmp_path)
     assert code == 0, f"{path.name} stops:\n{said[-6000:]}"
