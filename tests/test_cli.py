@@ -186,9 +186,11 @@ def test_demo_writes_what_it_says(finished):
         assert f"{mean:+.4f}" in account
 
 
-def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, silent):
-    group = group_test(finished[1].values())
-    assert group.p_pieces_by_region[0, 0] == 1 / 50 and (group.p_pieces_maxt[0] < 0.05).sum() > 8
+def test_demo_finds_a_strong_effect_and_none_where_there_is_none(finished, silent, quick, tmp_path):
+    nothing = quick(tmp_path, n_participants=2, duration=8.0, effect=0.0, seed=1, say=lambda line: None)
+    strong, none = group_test(finished[1].values()), group_test(nothing.values())
+    assert strong.p_pieces_by_region[0, 0] == 1 / 50 and (strong.p_pieces_maxt[0] < 0.05).sum() > 8
+    assert none.p_pieces_by_region[0, 0] > 0.05 and none.p_pieces_maxt[0].min() > 0.05
     (alone,) = silent[1].values()
     assert alone.p_mean[0] > 0.05 and alone.p_maxt[0].min() > 0.05
 

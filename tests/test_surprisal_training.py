@@ -124,7 +124,7 @@ class TestLearning:
         for level, closeness in ((0.0, 0.88), (0.3, 0.88), (0.6, 0.75)):
             t = 1 - level
             found, true = [], []
-            for one in z[80:83]:
+            for one in z[80:86]:
                 found.append(model.information_content(one, level, mode="exact")[0, 1:])
                 expected = t * (mean + (one[:-1] - mean) @ a.T)
                 true.append(

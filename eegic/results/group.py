@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegic import _checks, _files, stats
-from eegic.results import group_tables, stored_group
+from eegic import _checks, stats
+from eegic.results import group_tables, stored, stored_group
 from eegic.results.means import over_channels
 from eegic.trf.scores import mean_defined
 
@@ -247,22 +247,12 @@ class GroupResult:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
         arrays = stored_group.pack({name: getattr(self, name) for name in self.__dataclass_fields__})
-        try:
-            stored_group.unpack(arrays)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: not written, since it could not be loaded ({error}). Correct the result."
-            ) from error
-        _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
+        stored.write(path, arrays, _SCHEMA, stored_group.unpack)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GroupResult:
         """Read what `save` wrote; nothing is unpickled. A file whose parts do not fit each other is refused."""
-        arrays = _files.read_npz(path, _SCHEMA, ("about",), others=True)
-        try:
-            return cls(**stored_group.unpack(arrays))
-        except ValueError as error:
-            raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
+        return cls(**stored.read(path, _SCHEMA, stored_group.unpack))
 
     def __repr__(self) -> str:
         size = f"{len(self.participants)} participants, {len(self.ch_names)} channels"

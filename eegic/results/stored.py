@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eegic import _files
+
 if TYPE_CHECKING:
     import mne
 
 Kinds = Mapping[str, tuple[str, Callable[[Any], bool]]]
+Unpack = Callable[[Mapping[str, np.ndarray]], dict[str, Any]]
 Axes = Mapping[str, tuple[int | str, ...]]
 
 _PLACES: Axes = {
@@ -21,6 +25,24 @@ _PLACES: Axes = {
     "dig kinds": ("n_points", 3),
 }
 _WHOLE = ("frames", "dig kinds")
+
+
+def write(path: str | os.PathLike[str], arrays: dict[str, np.ndarray], schema: str, unpack: Unpack) -> None:
+    """Write a packed result, once it is found that it could be read again."""
+    try:
+        unpack(arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: not written, since it could not be loaded ({error}). Correct the result.") from error
+    _files.write_npz(path, {**arrays, "schema": np.array(schema)})
+
+
+def read(path: str | os.PathLike[str], schema: str, unpack: Unpack) -> dict[str, Any]:
+    """Fields of a result that `write` wrote."""
+    arrays = _files.read_npz(path, schema, ("about",), others=True)
+    try:
+        return unpack(arrays)
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
 
 
 def text_of(about: Mapping[str, Any]) -> np.ndarray:

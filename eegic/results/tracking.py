@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eegic import _checks, _files, stats
-from eegic.results import stored_tracking
+from eegic import _checks, stats
+from eegic.results import stored, stored_tracking
 from eegic.trf.ceiling import Ceiling
 from eegic.trf.scores import mean_defined
 
@@ -267,22 +267,12 @@ class Tracking:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled."""
         arrays = stored_tracking.pack(vars(self))
-        try:
-            stored_tracking.unpack(arrays)
-        except ValueError as error:
-            raise ValueError(
-                f"{path}: not written, since it could not be loaded ({error}). Correct the result."
-            ) from error
-        _files.write_npz(path, {**arrays, "schema": np.array(_SCHEMA)})
+        stored.write(path, arrays, _SCHEMA, stored_tracking.unpack)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Tracking:
         """Read what `save` wrote; nothing is unpickled. A file whose parts do not fit each other is refused."""
-        arrays = _files.read_npz(path, _SCHEMA, ("about",), others=True)
-        try:
-            return cls(**stored_tracking.unpack(arrays))
-        except ValueError as error:
-            raise ValueError(f"{path}: damaged, or changed by hand ({error}). Save the result again.") from error
+        return cls(**stored.read(path, _SCHEMA, stored_tracking.unpack))
 
     def __repr__(self) -> str:
         rows = zip(self.models, np.nanmean(self.corrected, axis=1), self.p_mean, strict=True)

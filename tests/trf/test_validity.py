@@ -182,7 +182,7 @@ def without_effect(rng, kind):
 @pytest.mark.parametrize(
     ("kind", "n_checks", "verdict"),
     [
-        ("holds", 20, "consistent"),
+        ("holds", 40, "consistent"),
         ("values", 20, "consistent"),
         ("plain", 20, "too many"),
         ("fades", 10, "too many"),
@@ -266,7 +266,7 @@ def test_without_an_effect_power_is_the_rate_of_false_positives(rng):
 
 def test_power_grows_with_the_share_and_with_the_trials(rng):
     data = recording(rng, 0.5, n_sounds=10, n_times=300)[:3]
-    found = power(*data, SFREQ, **QUICK, shares=[0.003, 0.02, 0.3], n_checks=8)
+    found = power(*data, SFREQ, **QUICK, shares=[0.003, 0.02, 0.3], n_checks=12)
     assert found.n_trials.tolist() == [5, 10]
     assert (np.diff(found.power, axis=1) >= 0).all() and (np.diff(found.power, axis=0) >= 0).all()
     assert found.power[1, 2] == 1 and found.power[1, 1] > found.power[0, 1]
