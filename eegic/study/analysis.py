@@ -68,7 +68,7 @@ def estimation(settings: Mapping[str, Any], folds: str) -> str:
     grid = np.ravel(settings.get("alphas", []))
     ridge = _PENALTIES.get(settings.get("penalty", ""), "Regularised regression")
     if "alphas" not in settings:
-        choice = "with a regularisation that was chosen in different ways for different participants"
+        choice = "with regularisation; no single grid of it is on record"
     elif len(grid) == 1:
         choice = f"with a regularisation of {general(grid[0])}, relative to the number of samples"
     else:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST_TITLE = 60  # letters
 # whatever slips through, a browser fetches nothing
 _POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-_PLAIN_TEXT: Any = {"text.parse_math": False, "text.usetex": False, "svg.fonttype": "path", "svg.hashsalt": "eegic"}
+_SVG: Any = {"text.usetex": False, "svg.fonttype": "path", "svg.hashsalt": "eegic"}
 # mne's own answer to a change of size expects the whole page
 _PATIENCE = "addEventListener('resize', e => document.readyState !== 'complete' && e.stopImmediatePropagation());"
 _STYLE = """
@@ -234,10 +234,10 @@ def _box(about: str, inside: str) -> str:
 
 
 def _image(draw: Callable[[], Figure]) -> tuple[str, int]:
-    """Draw a figure in which names are just names, and return it as SVG in base64 with its width in pixels."""
+    """Draw a figure and return it as SVG in base64, with its width in pixels."""
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(_PLAIN_TEXT), plt.ioff(), warnings.catch_warnings():
+    with plt.rc_context(_SVG), plt.ioff(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the name stands in the text as well
         figure = draw()
         stream = io.BytesIO()

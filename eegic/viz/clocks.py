@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from eegic.eeg.offsets import Offsets
-from eegic.viz.look import COLOURS, finished, own_axes
+from eegic.viz.look import COLOURS, finished, own_axes, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +43,6 @@ def plot_alignment_qc(offsets: Offsets, *, axes: Axes | None = None) -> Figure:
     axes.axvline(0, ymax=1 / room, color="k", linewidth=0.8, zorder=0)
     top = room * max(offsets.profiles.max(), high.max())
     axes.set(xlabel="Lag: EEG after sound (ms)", ylabel="r, RMS over channels", xlim=(lags[0], lags[-1]), ylim=(0, top))
-    axes.set_title(textwrap.fill(f"{offsets.participant}: {offsets.verdict}", 90), fontsize="small", loc="left")
+    axes.set_title(plain(textwrap.fill(f"{offsets.participant}: {offsets.verdict}", 90)), fontsize="small", loc="left")
     axes.legend(loc="upper left", ncols=3, frameon=False, fontsize="small")
     return finished(axes)
