@@ -15,9 +15,9 @@ from eegic import __version__, _files, datasets, viz
 from eegic.codec import load_codec
 from eegic.group import group_test, mixed_model
 from eegic.recipes.assessment import of_notes
+from eegic.reports import report_group
 from eegic.results import GroupResult, Tracking
 from eegic.series import FeatureSeries
-from eegic.study import report_group
 from eegic.surprisal import SurprisalModel, information_content, load_surprisal, rank_correlation
 from eegic.tracking import cortical_tracking
 

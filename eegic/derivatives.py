@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import eegic
 from eegic import _files
 from eegic.results import Tracking
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BIDS_VERSION = "1.9.0"
+_TABLES = {"scores": "channel", "trials": "trial"}  # by what a row is, see `Tracking.to_frame`
 _LONGEST = 230  # characters of the names of files before their suffix: 255 bytes are allowed in all
 _REMEDIES = {
     "sub": "`dataclasses.replace(result, participant='sub-01')`",
@@ -100,29 +102,23 @@ def to_bids_derivative(
     root = Path(root).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(f"{root}: expected the folder of a BIDS data set. Create it first.")
-    if desc is None:
-        only = next(iter(result.models)) if len(result.models) == 1 else "tracking"
-        desc = re.sub(r"[^A-Za-z0-9]", "", only) or "tracking"
-    labels = {"sub": result.participant, "ses": session, "task": task, "desc": desc}
-    parts = [f"{entity}-{_label(entity, label)}" for entity, label in labels.items() if label is not None]
     top = root / "derivatives" / "eegic"
-    folder = top.joinpath(*(part for part in parts if part.startswith(("sub-", "ses-"))), "eeg")
-    stem = "_".join(parts)
-    if len(stem) > _LONGEST:
-        longest = max(labels, key=lambda entity: len(labels[entity] or ""))
-        raise ValueError(
-            f"{longest}-: the names of the files would start with {len(stem)} characters, of which file systems take "
-            f"about {_LONGEST}. Shorten the label of {len(labels[longest] or '')} characters: {_REMEDIES[longest]}."
-        )
-    target = folder / f"{stem}_trf.npz"
-    tables = {"scores": result.to_frame("channel"), "trials": result.to_frame("trial")}
-    files = [target, *(folder / f"{stem}_{table}.{suffix}" for table in tables for suffix in ("tsv", "json"))]
-    there = [file.name for file in files if file.exists()]
+    target, stem = _place(result, top, task, session, desc)
+    there = [file.name for file in _files_of(target, stem) if file.exists()]
     if there and not overwrite:
         raise FileExistsError(
-            f"{folder}: {there[0]} exists. Pass overwrite=True to replace it, or another `desc` to keep both."
+            f"{target.parent}: {there[0]} exists. Pass overwrite=True to replace it, or another `desc` to keep both."
         )
     _describe(top, root)
+    write_result(result, top, task=task, session=session, desc=desc)
+    return target
+
+
+def write_result(
+    result: Tracking, top: Path, *, task: str | None = None, session: str | None = None, desc: str | None = None
+) -> Path:
+    """Write the files of a result into a folder of derivatives, replacing those of an earlier one."""
+    target, stem = _place(result, top, task, session, desc)
     about = {
         "Baseline": list(result.baseline),
         "Models": {name: list(own) for name, own in result.models.items()},
@@ -131,12 +127,35 @@ def to_bids_derivative(
         "Notes": list(result.notes),
         "Versions": result.versions,
     }
-    for table, frame in tables.items():
-        with _files.replacing(folder / f"{stem}_{table}.tsv") as draft:
+    for table, by in _TABLES.items():
+        frame = result.to_frame(by)
+        with _files.replacing(target.parent / f"{stem}_{table}.tsv") as draft:
             frame.to_csv(draft, sep="\t", index=False, na_rep="n/a")
-        _write_json(folder / f"{stem}_{table}.json", {**_columns(frame), **about})
+        _write_json(target.parent / f"{stem}_{table}.json", {**_columns(frame), **about})
     result.save(target)
     return target
+
+
+def _place(result: Tracking, top: Path, task: str | None, session: str | None, desc: str | None) -> tuple[Path, str]:
+    """Where the result goes, and how the names of its files begin."""
+    if desc is None:
+        only = next(iter(result.models)) if len(result.models) == 1 else "tracking"
+        desc = re.sub(r"[^A-Za-z0-9]", "", only) or "tracking"
+    labels = {"sub": result.participant, "ses": session, "task": task, "desc": desc}
+    parts = [f"{entity}-{_label(entity, label)}" for entity, label in labels.items() if label is not None]
+    folder = top.joinpath(*(part for part in parts if part.startswith(("sub-", "ses-"))), "eeg")
+    stem = "_".join(parts)
+    if len(stem) > _LONGEST:
+        longest = max(labels, key=lambda entity: len(labels[entity] or ""))
+        raise ValueError(
+            f"{longest}-: the names of the files would start with {len(stem)} characters, of which file systems take "
+            f"about {_LONGEST}. Shorten the label of {len(labels[longest] or '')} characters: {_REMEDIES[longest]}."
+        )
+    return folder / f"{stem}_trf.npz", stem
+
+
+def _files_of(target: Path, stem: str) -> list[Path]:
+    return [target, *(target.with_name(f"{stem}_{table}.{suffix}") for table in _TABLES for suffix in ("tsv", "json"))]
 
 
 def _label(entity: str, value: object) -> str:
@@ -157,24 +176,53 @@ def _columns(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
     return columns
 
 
-def _describe(top: Path, root: Path) -> None:
-    """Write dataset_description.json, or add this version of eegic to the one that is there."""
-    from importlib.metadata import version
+def describe(
+    folder: Path, name: str, sources: Sequence[Mapping[str, str]] = (), *, bids_version: str = _BIDS_VERSION
+) -> None:
+    """Write dataset_description.json of a derivative, or add this version of eegic to the one that is there.
 
-    path = top / "dataset_description.json"
-    own = {"Name": "eegic", "Version": version("eegic")}
-    source = _read_json(root / "dataset_description.json")
-    link = {"DOI": source["DatasetDOI"]} if "DatasetDOI" in source else {}
-    fresh = {
-        "Name": f"eegic: {source.get('Name', root.resolve().name)}",
-        "BIDSVersion": source.get("BIDSVersion", _BIDS_VERSION),
-        "DatasetType": "derivative",
-        "SourceDatasets": [{"URL": "../..", **link}],
-    }
-    description = _read_json(path) or fresh
+    Parameters
+    ----------
+    folder : Path
+        The derivative.
+    name : str
+        Of the derivative.
+    sources : sequence of dict
+        What it was made from, each as ``{"URL": ..., "DOI": ...}``, as far as known.
+    bids_version : str
+        Of BIDS, that the derivative follows.
+    """
+    path = folder / "dataset_description.json"
+    own = {"Name": "eegic", "Version": eegic.__version__, **_code_url()}
+    fresh: dict[str, Any] = {"Name": name, "BIDSVersion": bids_version, "DatasetType": "derivative"}
+    description = _read_json(path) or (fresh | ({"SourceDatasets": [*map(dict, sources)]} if sources else {}))
+    before = json.dumps(description) if path.is_file() else ""
+    description["Name"] = name
     if own not in description.setdefault("GeneratedBy", []):
         description["GeneratedBy"].append(own)
+    if json.dumps(description) != before:
         _write_json(path, description)
+
+
+def described(root: Path) -> dict[str, Any]:
+    """What a BIDS folder says about itself; nothing if it says nothing."""
+    return _read_json(root / "dataset_description.json")
+
+
+def _describe(top: Path, root: Path) -> None:
+    source = described(root)
+    link = {"DOI": source["DatasetDOI"]} if "DatasetDOI" in source else {}
+    name, bids_version = source.get("Name", root.resolve().name), source.get("BIDSVersion", _BIDS_VERSION)
+    describe(top, f"eegic: {name}", [{"URL": "../..", **link}], bids_version=bids_version)
+
+
+def _code_url() -> dict[str, str]:
+    """Where the code is, if the package says so."""
+    from importlib import metadata
+
+    urls = dict(url.split(", ", 1) for url in metadata.metadata("eegic").get_all("Project-URL") or [])
+    known = [urls[name] for name in ("Source", "Repository", "Homepage") if name in urls]
+    return {"CodeURL": known[0]} if known else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

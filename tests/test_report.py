@@ -16,9 +16,9 @@ from handmade import tracked
 
 import eegic
 from eegic import Offsets, Participant, group_test, report_group, report_participant
-from eegic.study import group_report, participant_report, words
-from eegic.study.group_tables import add_mixed, add_tests
-from eegic.study.page import Page
+from eegic.reports import group_report, participant_report, words
+from eegic.reports.group_tables import add_mixed, add_tests
+from eegic.reports.page import Page, as_rows
 
 EVIL = "<script>alien=1</script> & \"q\" 'r' $\\frac{$ a_b 100% {x}"
 ABOUT = f"Listeners are simulated. {EVIL}\n \nThe model mini was trained on melodies."
@@ -181,6 +181,23 @@ class TestBothPages:
         assert re.search(r"models: ic\s*ic\s*models: ic.npynoisy ic, ic", page.text)
         settings = page.text[page.text.rindex("Settings and versions") :].partition("import eegic")[0]
         assert not re.search(r"\{'|\['|None|True", settings.replace(EVIL, ""))
+
+    def test_heads_of_words_stand_above_them(self, page):
+        assert re.search(r"\.words th,[^{]*\.words td \{ text-align: left; \}", page.styles)
+
+    def test_fractions_have_four_digits_that_count(self):
+        given = {
+            "alphas": [10**-3.5, 22050.0, 1e-9 / 3],
+            "seed": 1234567890,
+            "n": {"t": -1 / 3},
+            "at": np.float64(2 / 3),
+        }
+        assert as_rows(given) == [
+            ("alphas", "0.0003162, 22050, 3.333e−10"),
+            ("seed", "1234567890"),
+            ("n: t", "−0.3333"),
+            ("at", "0.6667"),
+        ]
 
 
 class TestParticipant:

@@ -11,9 +11,9 @@ import pytest
 from handmade import tracked
 
 from eegic import group_test
-from eegic.study import numbers, words
-from eegic.study.claims import claims
-from eegic.study.of_group import smallest
+from eegic.reports import numbers, words
+from eegic.reports.claims import claims
+from eegic.reports.of_group import smallest
 
 
 def changed(result=None, settings=None, **fields):

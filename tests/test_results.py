@@ -177,7 +177,7 @@ class TestFiles:
             changed(path, text(**{name: None}))
             with pytest.raises(
                 ValueError,
-                match=rf"a\.npz: damaged, or .* \(about, '{name}': expected .*, but it is missing\)\. Save the res",
+                match=rf"a\.npz: damaged, or .* \(about, '{name}': expected .*, but it is missing\)\. Save it again",
             ):
                 Tracking.load(path)
         for name in set(content) - {"about", "schema"}:

@@ -119,12 +119,12 @@ def mixed_model(group: GroupResult, formula: str | None = None, *, region: str =
     check_group(group)
     _checks.one_of("region", region, group.regions)
     conditions, notes = _conditions(group), []
-    formula = _default(conditions) if formula is None else _checked(formula)
+    formula = _default(conditions) if formula is None else checked(formula)
     if re.search(r"\bnoise\b", formula):
         left = [model for model in conditions.index if np.isnan(conditions.loc[model, "noise"])]
         conditions = conditions.drop(left)
         notes += [f"without {_checks.listed(left)}: no noise level"] if left else []
-    terms, design = _design(formula, conditions)
+    terms, design = design_of(formula, conditions)
     values = _values(group, region, list(conditions.index))
     sizes = {name: values.index.get_level_values(name).nunique() for name in ("participant", "sound")}
     for name, size in sizes.items():
@@ -169,7 +169,7 @@ def _default(conditions: pd.DataFrame) -> str:
     return "corrected ~ 0 + model" if len(conditions) > 1 else "corrected ~ 1"
 
 
-def _checked(formula: object) -> str:
+def checked(formula: object) -> str:
     """Fixed effects, once they are of known names: what else a formula may hold would be run as Python."""
     example = "Write, say, 'corrected ~ noise * family'."
     if not isinstance(formula, str):
@@ -188,7 +188,7 @@ def _checked(formula: object) -> str:
     return formula
 
 
-def _design(formula: str, conditions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+def design_of(formula: str, conditions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     """Terms and their values for every model, (n_models, n_terms)."""
     from statsmodels.formula.api import ols
 

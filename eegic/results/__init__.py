@@ -6,8 +6,8 @@ group, group_tables
     Of many: what can be said of new listeners, and of new pieces.
 means
     Over channels and participants.
-stored, stored_tracking, stored_group
-    Both as arrays and a JSON text, and back.
+stored_tracking, stored_group, texts
+    Both as arrays and a JSON text, and back; what their texts have in common.
 """
 
 from eegic.results.group import GroupResult

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks, stats
-from eegic.results import group_tables, stored, stored_group
+from eegic.eeg import stored
+from eegic.results import group_tables, stored_group
 from eegic.results.means import over_channels
 from eegic.trf.scores import mean_defined
 

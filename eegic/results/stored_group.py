@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eegic.results import stored
+from eegic.eeg import stored
+from eegic.results import texts
 
 _ARRAYS = ("owner", "r_reduced", "r_full", "null_mean", "null", "region_gain", "region_p", "lags")
 _TEXTS = ("participants", "stimuli", "sounds", "baseline", "notes")
@@ -30,7 +31,7 @@ def pack(result: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Fields of a `GroupResult`; a ValueError says what in the arrays or in the text is wrong."""
-    about = stored.content(arrays, _ABOUT)
+    about = texts.content(arrays, _ABOUT)
     models = {name: tuple(own) for name, own in about["models"].items()}
     sizes = {
         "n_channels": len(about["ch_names"]),
@@ -42,7 +43,7 @@ def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     axes = {**_AXES, **{f"kernels {row}": _of_kernels(about, own) for row, own in enumerate(models.values())}}
     stored.check_arrays(arrays, axes, sizes, whole=("owner",))
     stored.raise_first(_faults(about, arrays))
-    stored.raise_first(stored.lags_fault(arrays["lags"], about["sfreq"]))
+    stored.raise_first(texts.lags_fault(arrays["lags"], about["sfreq"]))
     families = zip(about["families"], arrays["noise"].tolist(), strict=True)
     return {
         **{name: arrays[name] for name in _ARRAYS},
@@ -56,9 +57,8 @@ def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 _ABOUT: stored.Kinds = {
-    **stored.COMMON,
     "participants": ("distinct names", stored.are_names),
-    "regions": ("names of channels for every region", stored.are_named_lists),
+    "regions": ("names of channels for every region", texts.are_named_lists),
     "families": ("texts", stored.are_texts),
 }
 _SETTINGS: stored.Kinds = {

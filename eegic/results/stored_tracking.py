@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eegic.results import stored
+from eegic.eeg import stored
+from eegic.results import texts
 from eegic.trf.ceiling import Ceiling
 
 _ARRAYS = ("segments", "n_samples", "r_reduced", "r_full", "null", "alpha", "lags", "explained", "reliability")
@@ -33,7 +34,7 @@ def pack(result: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Fields of a `Tracking`; a ValueError says what in the arrays or in the text is wrong."""
-    about = stored.content(arrays, _ABOUT)
+    about = texts.content(arrays, _ABOUT)
     _check(about, arrays)
     models = {name: tuple(own) for name, own in about["models"].items()}
     ceiling = about.get("ceiling")
@@ -63,7 +64,6 @@ def _is_ceiling(value: Any) -> bool:
 
 _CEILING = {*_COUNTS, "kind", "lower", "upper"}
 _ABOUT: stored.Kinds = {
-    **stored.COMMON,
     "participant": ("a text", stored.is_text),
     "exact": ("true or false", lambda value: isinstance(value, bool)),
     "ceiling": ("null, or n_sounds, n_repeats, n_boot and kind", _is_ceiling),
@@ -77,7 +77,7 @@ def _check(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     axes = _axes(about, per_channel="alpha" in arrays and arrays["alpha"].ndim == 3)
     stored.check_arrays(arrays, axes, sizes, whole=("segments", "n_samples"))
     stored.raise_first(_faults_of_segments(arrays, len(about["stimuli"])))
-    stored.raise_first(stored.lags_fault(arrays["lags"], about["sfreq"]))
+    stored.raise_first(texts.lags_fault(arrays["lags"], about["sfreq"]))
 
 
 def _faults_of_segments(arrays: Mapping[str, np.ndarray], n_trials: int) -> Iterator[str]:

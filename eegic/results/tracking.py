@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eegic import _checks, stats
-from eegic.results import stored, stored_tracking
+from eegic.eeg import stored
+from eegic.results import stored_tracking
 from eegic.trf.ceiling import Ceiling
 from eegic.trf.scores import mean_defined
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eegic.reports.numbers import counted, general, level, p_equals, signed, together
 from eegic.results import GroupResult
 from eegic.results.group import EVERYWHERE
-from eegic.study.numbers import counted, general, level, p_equals, signed, together
 
 if TYPE_CHECKING:
     import pandas as pd

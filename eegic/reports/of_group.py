@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eegic import stats
-from eegic.results import GroupResult
-from eegic.study.analysis import (
+from eegic.reports.analysis import (
     added_features,
     baseline_features,
     estimation,
@@ -19,8 +18,9 @@ from eegic.study.analysis import (
     recording,
     why_not_zero,
 )
-from eegic.study.claims import claims, everywhere, family
-from eegic.study.numbers import counted, general, interval, level, p_equals, percent, plain, signed, span, together
+from eegic.reports.claims import claims, everywhere, family
+from eegic.reports.numbers import counted, general, interval, level, p_equals, percent, plain, signed, span, together
+from eegic.results import GroupResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eegic.reports.claims import model_of
+from eegic.reports.numbers import NONE, general, interval, level, p_value, percent, plain, signed
+from eegic.reports.of_group import FEWEST, ends_of_d, too_few
+from eegic.reports.page import Page
 from eegic.results import GroupResult
-from eegic.study.claims import model_of
-from eegic.study.numbers import NONE, general, interval, level, p_value, percent, plain, signed
-from eegic.study.of_group import FEWEST, ends_of_d, too_few
-from eegic.study.page import Page
 
 if TYPE_CHECKING:
     import pandas as pd

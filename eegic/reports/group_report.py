@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from eegic import viz
+from eegic.reports import of_group as words
+from eegic.reports import of_participant
+from eegic.reports.claims import claims
+from eegic.reports.group_tables import add_mixed, add_tests, table_of
+from eegic.reports.numbers import NONE, counted, level, p_value, seconds, signed
+from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 from eegic.results import GroupResult, Tracking
 from eegic.results.group import EVERYWHERE
-from eegic.study import of_group as words
-from eegic.study import of_participant
-from eegic.study.claims import claims
-from eegic.study.group_tables import add_mixed, add_tests, table_of
-from eegic.study.numbers import NONE, counted, level, p_value, seconds, signed
-from eegic.study.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 
 
 def report_group(

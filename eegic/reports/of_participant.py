@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from eegic import stats
-from eegic.results import Tracking
-from eegic.study.analysis import (
+from eegic.reports.analysis import (
     added_features,
     baseline_features,
     estimation,
@@ -18,7 +17,7 @@ from eegic.study.analysis import (
     recording,
     why_not_zero,
 )
-from eegic.study.numbers import (
+from eegic.reports.numbers import (
     counted,
     general,
     level,
@@ -29,6 +28,7 @@ from eegic.study.numbers import (
     signed,
     together,
 )
+from eegic.results import Tracking
 from eegic.trf.scores import mean_defined
 
 LEVEL = 0.05

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eegic.reports.of_participant import over_channels
 from eegic.results import Tracking
-from eegic.study.of_participant import over_channels
 from eegic.viz.look import COLOURS, finished, own_axes, wrapped
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eegic.reports.numbers import counted, general, signed, span, together
 from eegic.results import GroupResult, Tracking
-from eegic.study.numbers import counted, general, signed, span, together
 
 if TYPE_CHECKING:
     import mne

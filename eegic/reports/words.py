@@ -1,9 +1,9 @@
-"""Results in sentences, for the methods and results of a paper: ``print(eegic.study.words.methods(result))``."""
+"""Results in sentences, for the methods and results of a paper: ``print(eegic.reports.words.methods(result))``."""
 
 from __future__ import annotations
 
+from eegic.reports import of_group, of_participant
 from eegic.results import GroupResult, Tracking
-from eegic.study import of_group, of_participant
 
 
 def methods(result: Tracking | GroupResult) -> str:

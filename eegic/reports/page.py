@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eegic import _files
-from eegic.study.numbers import general
+from eegic.reports.numbers import general
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ body { color: #222; overflow-wrap: anywhere; }
 .wide thead th { border-bottom: 1px solid #888; font-weight: 600; }
 .wide tbody tr + tr > * { border-top: 1px solid #eee; }
 .wide tbody th { font-weight: 400; }
-.wide th:first-child, .wide td:first-child, .wide .words td { text-align: left; }
+.wide th:first-child, .wide td:first-child, .wide .words th, .wide .words td { text-align: left; }
 .wide .words td { white-space: normal; min-width: 12rem; }
 .wide .break tbody th { white-space: normal; min-width: 8rem; max-width: 20rem; }
 .wide pre { margin: 0; padding: 0.8rem 1rem; background: #f6f6f6; font-size: 0.82rem; overflow: visible; }
@@ -171,11 +171,14 @@ class Page:
             report.add_html("\n".join(parts), name, tags=("eegic",))  # without any tag, the script of mne fails
         with _files.replacing(path) as draft:
             report.save(draft, open_browser=False, overwrite=True, verbose="error")
+            text = draft.read_text(encoding="utf-8")  # without the time, the same results make the same page
+            draft.write_text(_CREATED.sub("Written with eegic and ", text), encoding="utf-8")
 
     def _add(self, part: str) -> None:
         self._sections[next(reversed(self._sections))].append(part)
 
 
+_CREATED = re.compile(r"Created on \d{4}-\d\d-\d\d \d\d:\d\d:\d\d via ")
 _NARROW = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 
@@ -199,7 +202,7 @@ def check_about(about: object) -> None:
 
 
 def as_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Names and values of settings for a reader; a dictionary has a row per entry."""
+    """Names and values of settings for a reader, to four digits; a dictionary has a row per entry."""
     rows: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -210,14 +213,14 @@ def as_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def _written(value: object) -> str:
-    """A setting in words; numbers with all their digits."""
+    """A setting in words; of a fraction, four digits that count."""
     if value is None:
         return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return ", ".join(_written(one) for one in value) or "none"
-    return general(value) if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return general(float(f"{value:.4g}")) if isinstance(value, float) else str(value)
 
 
 def _writable(text: str) -> str:

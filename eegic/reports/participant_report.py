@@ -10,11 +10,11 @@ from typing import Any
 
 from eegic import viz
 from eegic.eeg import Offsets, Participant
+from eegic.reports import of_participant as words
+from eegic.reports.figures import plot_trials
+from eegic.reports.numbers import counted, interval, p_value, percent, plain, signed
+from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 from eegic.results import GroupResult, Tracking
-from eegic.study import of_participant as words
-from eegic.study.figures import plot_trials
-from eegic.study.numbers import counted, interval, p_value, percent, plain, signed
-from eegic.study.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
 
 
 def report_participant(
