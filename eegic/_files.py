@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
+import shutil
 import tokenize
 import zipfile
 import zlib
@@ -13,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, or the share of a user, is full
+DRAFT = re.compile(r"\..+-[0-9a-f]{16}(\.[^.]+)?")  # what `replacing` calls a file that is not whole yet
 # what a damaged archive makes zipfile, zlib and the reader of array headers raise
 _UNREADABLE = (
     ValueError,
@@ -48,14 +53,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(draft, target)
         if os.name == "posix":  # elsewhere a folder cannot be opened
             _flush(target.parent, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        free = shutil.disk_usage(target.parent).free
+        raise OSError(
+            error.errno, f"{target}: not written ({error.strerror}); {free} bytes are free. Make room, then try again."
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
-def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write `arrays` as a compressed .npz file, atomically and without pickle."""
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, compress: bool = True) -> None:
+    """Write `arrays` as an .npz file, atomically and without pickle; the same arrays give the same bytes.
+
+    EEG is better not compressed: its noise takes as much space, and many times as long.
+    """
+    save = np.savez_compressed if compress else np.savez
     with replacing(path) as draft, open(draft, "wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        save(stream, allow_pickle=False, **arrays)
 
 
 def read_npz(

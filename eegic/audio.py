@@ -12,6 +12,7 @@ import numpy as np
 
 from eegic import _checks, _files
 
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".au")  # of files that are taken for sounds
 _FORMATS = {  # subtype, most channels, highest rate in hertz: beyond them libsndfile fails, and for OGG ends Python
     "WAV": ("PCM_24", 1024, 2**31 - 1),
     "FLAC": ("PCM_24", 8, 655350),

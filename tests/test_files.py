@@ -14,13 +14,17 @@ SCHEMA = "eegic.Test/1"
 ARRAYS = {"schema": np.array(SCHEMA), "x": np.arange(6.0).reshape(2, 3), "y": np.array(["a", "ü"])}
 
 
-def test_what_is_written_is_read(tmp_path):
-    _files.write_npz(tmp_path / "a.npz", ARRAYS)
+@pytest.mark.parametrize("compress", [True, False])
+def test_what_is_written_is_read(tmp_path, compress):
+    _files.write_npz(tmp_path / "a.npz", ARRAYS, compress=compress)
     read = _files.read_npz(tmp_path / "a.npz", SCHEMA, ("x", "y"))
     assert set(read) == {"x", "y"}
     np.testing.assert_array_equal(read["x"], ARRAYS["x"])
     np.testing.assert_array_equal(read["y"], ARRAYS["y"])
     assert os.listdir(tmp_path) == ["a.npz"]
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        kinds = {member.compress_type for member in archive.infolist()}
+    assert kinds == {zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED}
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,11 @@ class TestChanges:
         recipe = read_recipe(write(CODEC), ["name=2024.10", "codec=7", "about=[1]", "data.folder=0x10"])
         assert (recipe.name, recipe.codec, recipe.about, recipe.data["folder"]) == ("2024.10", "7", "[1]", "0x10")
 
+    def test_may_name_keys_in_quotes(self, write):
+        assert read_recipe(write(CODEC), ["'loop'.steps=5"]).loop.steps == 5
+        with pytest.raises(ValueError, match="loop: 'a.b' is no setting here"):
+            read_recipe(write(CODEC), ['loop."a.b"=5'])
+
     def test_the_last_one_counts(self, write):
         assert read_recipe(write(CODEC), ["loop.steps=5", "loop.steps=6"]).loop.steps == 6
 
@@ -302,7 +307,7 @@ class TestChanges:
             ("loop.steps", "--set: expected section.key=value, such as loop.steps=2000, got 'loop.steps'"),
             ("=5", "--set: expected section.key=value"),
             ("loop.=5", "--set: expected section.key=value"),
-            ("loop.steps.more=5", "--set: 'steps' in 'loop.steps.more=5' is a value, not a section"),
+            ("loop.steps.more=5", "--set: 'steps' in 'loop.steps.more' is a value, not a section"),
             ("loop.step=5", "loop: 'step' is no setting here. Did you mean 'steps'"),
             ("base=small-both", "--set: 'base=small-both' comes too late for a base. Write base = \"NAME\" in a file"),
             ("base.name=5", "--set: 'base.name=5' comes too late"),

@@ -355,7 +355,7 @@ class TestCommand:
             Audio(samples, 4000).write(music / name)
         settings = corpus.SoundFolder(music, held_out=0.5).settings()
         after = lambda history: history.column("step")[-1] == 3 and shutil.rmtree(music)  # noqa: E731
-        monkeypatch.setattr(cli, "_Curves", lambda folder: after)
+        monkeypatch.setattr(cli.training, "_Curves", lambda folder: after)
         changes = ["loop.steps=3", "loop.warmup=1", "data.corpus=folder", "data.folder=music", "data.held_out=0.5"]
         arguments = [word for change in changes for word in ("--set", change)]
         code, _, complained = train("--preset", "seconds-codec", *arguments, "--out", "out", "--device", "cpu")
@@ -372,7 +372,7 @@ class TestCommand:
 
         changes = [word for change in FEW for word in ("--set", change)]
         with monkeypatch.context() as patch:
-            patch.setattr(cli, "_Curves", lambda folder: stop)
+            patch.setattr(cli.training, "_Curves", lambda folder: stop)
             code, _, complained = train("--preset", "seconds-codec", *changes, "--out", "out", "--device", "cpu")
         assert code == 130 and complained == "eegic: stopped; --resume goes on.\n"
         (tmp_path / "elsewhere").mkdir()

@@ -7,6 +7,8 @@ From recordings
     `cnd`, `cnd_stimuli`, `cnd_writer` and `matlab`
 One clock
     `clock`, `matching` with recorded sound, `correction` (and `interpolation`), `offsets`
+In one file, exactly
+    `stored` (results too), `stored_participant`
 Cleaning
     `preprocessing`, `quality`, `filtering`
 """

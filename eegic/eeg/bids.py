@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".vhdr", ".set", ".edf", ".bdf", ".fif")
 _ENTITIES = {"subject": "sub", "task": "task", "session": "ses", "run": "run", "acquisition": "acq"}
+_INHERITED = re.compile(r"_(channels|events|electrodes)\.tsv$|_(events|eeg|coordsystem|channels|electrodes)\.json$")
 # what mne_bids says about things that do not touch the EEG, or that are looked after here
 _HARMLESS = re.compile(
     r"participants\.tsv|scans\.tsv|Unable to map|HED annot|any events\.tsv|any eeg\.json|stim_type|Line frequency|"
@@ -115,22 +116,14 @@ def read_bids(
     ``EDGE`` or ``New Segment``, in either place) is refused. A channel that is bad in one run is bad in all. Nothing is
     filtered, and nothing re-referenced.
     """
-    root = Path(root).expanduser()
-    name = f"sub-{_label('subject', subject)}"
-    chosen = {"task": task, "session": session, "run": run, "acquisition": acquisition}
-    recordings = _recordings(root, name, {entity: _label(entity, x) for entity, x in chosen.items() if x is not None})
-    if stimuli is not None and not Path(stimuli).expanduser().is_dir():
-        raise NotADirectoryError(f"stimuli: {stimuli} is no folder. Name the one that holds the sound files.")
-    library = Library(root, root / "stimuli" if stimuli is None else Path(stimuli).expanduser())
-    history: list[str] = []
-    heard = find_heard(
-        name,
-        [recording.events for recording in recordings],
-        library,
+    name, recordings, heard, history = surveyed(
+        Path(root).expanduser(),
+        subject,
+        {"task": task, "session": session, "run": run, "acquisition": acquisition},
         sounds=sounds,
         column=stimulus_column,
-        manifest=() if trials is None else read_table(Path(trials)),
-        history=history,
+        stimuli=stimuli,
+        trials=trials,
     )
     lengths = sound_lengths(name, [one for here in heard for one in here], durations, history)
     tolerance = None if tolerance is None else _checks.positive("tolerance", tolerance, "seconds")
@@ -156,6 +149,83 @@ def read_bids(
         history.append(f"{file}: {_contents(raw, part, here)}")
         history += [f"{file}: {note}" for note in (*remarks, *part.history)]
     return _joined(name, parts, history)
+
+
+def survey_bids(
+    root: str | os.PathLike[str],
+    subject: str,
+    *,
+    task: str | None = None,
+    session: str | None = None,
+    run: str | int | None = None,
+    acquisition: str | None = None,
+    sounds: Sounds | None = None,
+    stimulus_column: str = "stim_file",
+    stimuli: str | os.PathLike[str] | None = None,
+    trials: str | os.PathLike[str] | None = None,
+) -> tuple[tuple[str, ...], list[Path], list[Path]]:
+    """What `read_bids` would read, found without reading any EEG.
+
+    Returns
+    -------
+    stimuli : tuple of str
+        What the subject heard.
+    files : list of Path
+        All that the result depends on: recordings, with what lies beside them, and inherited tables.
+    sounds : list of Path
+        Files of the sounds, which tell how long trials last where `durations` do not.
+    """
+    root = Path(root).expanduser()
+    chosen = {"task": task, "session": session, "run": run, "acquisition": acquisition}
+    _, recordings, heard, _ = surveyed(
+        root, subject, chosen, sounds=sounds, column=stimulus_column, stimuli=stimuli, trials=trials
+    )
+    beside = {path for one in recordings for path in one.file.parent.rglob("*") if _belongs(path, one.path)}
+    above = {
+        path
+        for one in recordings
+        for folder in one.file.parents
+        if folder != one.file.parent and folder.is_relative_to(root)
+        for path in folder.glob("*_*")
+        if _INHERITED.search(path.name)
+    }
+    files = {path for path in beside | above if path.is_file()} | ({Path(trials)} if trials is not None else set())
+    events = [one for here in heard for one in here]
+    played = {path for one in events for path in one.files if path.is_file()}
+    return tuple(dict.fromkeys(one.stimulus for one in events)), sorted(files), sorted(played)
+
+
+def _belongs(path: Path, recording: BIDSPath) -> bool:
+    """Whether a file beside recordings is of this task, or of none."""
+    return recording.task is None or f"_task-{recording.task}_" in path.name or "_task-" not in path.name
+
+
+def surveyed(
+    root: Path,
+    subject: str,
+    chosen: Mapping[str, str | int | None],
+    *,
+    sounds: Sounds | None,
+    column: str,
+    stimuli: str | os.PathLike[str] | None,
+    trials: str | os.PathLike[str] | None,
+) -> tuple[str, list[_Recording], list[list[Heard]], list[str]]:
+    """Name, recordings, what was heard in each, and what is to be noted."""
+    name = f"sub-{_label('subject', subject)}"
+    recordings = _recordings(root, name, {entity: _label(entity, x) for entity, x in chosen.items() if x is not None})
+    if stimuli is not None and not Path(stimuli).expanduser().is_dir():
+        raise NotADirectoryError(f"stimuli: {stimuli} is no folder. Name the one that holds the sound files.")
+    history: list[str] = []
+    heard = find_heard(
+        name,
+        [recording.events for recording in recordings],
+        Library(root, root / "stimuli" if stimuli is None else Path(stimuli).expanduser()),
+        sounds=sounds,
+        column=column,
+        manifest=() if trials is None else read_table(Path(trials)),
+        history=history,
+    )
+    return name, recordings, heard, history
 
 
 def _contents(raw: mne.io.BaseRaw, part: Participant, heard: Sequence[Heard]) -> str:

@@ -184,7 +184,7 @@ def read_cnd(
     path = _subject_file(Path(folder), subject)
     stored = matlab.read_mat(path, (*_NEURAL, "stim"))
     neural = _neural(stored, path)
-    source = path if "stim" in stored and stimuli is None else _stimulus_file(path, stimuli)
+    source = path if "stim" in stored and stimuli is None else stimulus_file(path, stimuli)
     stim = stored["stim"] if source == path else matlab.read_mat(source, ("stim",))["stim"]
     name = name or matlab.as_text(neural.get("participant")) or f"sub-{key_of(path.stem, 'dataSub').zfill(2)}"
     notes = Notes(matlab.as_texts(neural.get("processingPipeline")), [])
@@ -258,7 +258,8 @@ def _subject_file(folder: Path, subject: int | str | None) -> Path:
     raise FileNotFoundError(f"{folder}: {asked}, but {matlab.listing(names)}. Name a subject, or the file itself.")
 
 
-def _stimulus_file(path: Path, given: str | os.PathLike[str] | None) -> Path:
+def stimulus_file(path: Path, given: str | os.PathLike[str] | None) -> Path:
+    """The file that says what the participant of a file heard."""
     if given is not None:
         return Path(given)
     key = key_of(path.stem, "dataSub")

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from eegic import _checks
-from eegic.audio import Audio
+from eegic.audio import SUFFIXES, Audio
 from eegic.eeg.epochs import marks_bad
 from eegic.series import FeatureSeries
 
 Event = Mapping[str, str]
 Sounds = Mapping[Any, str | None] | Callable[[Event], str | None]
 
-_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aif", ".aiff", ".au")
 _SHOWN = 60  # characters of a name that is too long
 _UNLIKE = 0.1  # seconds by which a table and a sound file may disagree
 
@@ -83,7 +82,7 @@ class Library:
         plain = _composed(wanted.name)
         if not wanted.is_absolute() and ".." not in wanted.parts:
             for folder in (self.stimuli, self.root):
-                found = [path for suffix in ("", *_SUFFIXES) if (path := self._at(folder, f"{wanted}{suffix}"))]
+                found = [path for suffix in ("", *SUFFIXES) if (path := self._at(folder, f"{wanted}{suffix}"))]
                 if found:
                     return tuple(found[:1] if _composed(found[0].name) == plain else found)
         return tuple(self._by_name.get(plain, ()))
@@ -111,7 +110,7 @@ class Library:
                 inner[:] = sorted(one for one in inner if not one.startswith("."))
                 for file in (Path(folder, name) for name in sorted(names)):
                     by_name.setdefault(_composed(file.name), []).append(file)
-                    if file.suffix.lower() in _SUFFIXES:
+                    if file.suffix.lower() in SUFFIXES:
                         by_name.setdefault(_composed(file.stem), []).append(file)
         return by_name
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from eegic import _checks, weights
+from eegic import _checks, _toml, weights
 from eegic.codec import CodecConfig
 from eegic.codec.augment import LatentNoise, Linearity
 from eegic.codec.training import CodecTraining
 from eegic.corpus import Corpus
 from eegic.datasets import MelodyGrammar
-from eegic.recipes.tables import CORPORA, as_toml, changed, written
+from eegic.recipes.tables import CORPORA, changed, written
 from eegic.surprisal import FlowConfig
 from eegic.surprisal.training import FlowTraining
 from eegic.training import LoopConfig
@@ -125,7 +125,7 @@ class Recipe:
             table["data"]["folder"] = os.path.abspath(os.path.expanduser(self.data["folder"]))
         if self.loop.clip is None:
             table["loop"]["clip"] = _NONE
-        return as_toml(table)
+        return _toml.written(table)
 
 
 def read_recipe(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> Recipe:

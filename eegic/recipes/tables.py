@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from eegic import _checks
+from eegic import _checks, _toml
 from eegic.corpus import SoundFolder
 from eegic.datasets import MelodyCorpus
 
@@ -34,7 +30,7 @@ def written(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     if isinstance(source, str) and source in known:
         name, table = source, _preset(source)
     elif path.is_file():
-        name, table = path.stem, _parsed(str(path), path.read_bytes())
+        name, table = path.stem, _toml.parsed(str(path), path.read_bytes())
     else:
         near = difflib.get_close_matches(str(source), known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -44,46 +40,12 @@ def written(source: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     return name, _based(table, name)
 
 
-def as_toml(table: Mapping[str, Any], within: str = "") -> str:
-    """Write a table as TOML; what is None is left out."""
-    values, tables = [], []
-    for key, value in table.items():
-        name = key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key, ensure_ascii=False)
-        if isinstance(value, Mapping):
-            tables.append(f"\n[{within}{name}]\n{as_toml(value, f'{within}{name}.')}")
-        elif value is not None:
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets pass
-            values.append(f"{name} = {text}\n")
-    return "".join(values + tables)
-
-
 def changed(table: dict[str, Any], change: str) -> dict[str, Any]:
     """A table with ``section.key=value``; what is no TOML value is taken as text."""
-    key, equals, text = change.partition("=")
-    *sections, last = key.strip().split(".")
-    if not equals or not last:
-        raise ValueError(f"--set: expected section.key=value, such as loop.steps=2000, got {change!r}.")
-    if (sections or [last])[0].strip() == "base":
+    keys, value = _toml.change(change, "loop.steps=2000", _TEXTS.__contains__)
+    if keys[0] == "base":
         raise ValueError(f'--set: {change!r} comes too late for a base. Write base = "NAME" in a file of your own.')
-    value = _value(text, key.strip() in _TEXTS)
-    within: Any = table
-    for section in sections:
-        within = within.get(section, {})
-        if not isinstance(within, dict):
-            raise ValueError(f"--set: {section!r} in {change!r} is a value, not a section.")
-    nested: dict[str, Any] = {last: value}
-    for section in reversed(sections):
-        nested = {section: nested}
-    return _merged(table, nested)
-
-
-def _value(text: str, words: bool) -> Any:
-    """What TOML makes of a text; itself if that is no TOML, or no words where `words` are wanted (a folder 2024)."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
-    return text.strip() if words and not isinstance(value, str) else value
+    return _merged(table, _toml.nested(table, keys, value))
 
 
 def _presets() -> Any:
@@ -95,14 +57,7 @@ def _names() -> list[str]:
 
 
 def _preset(name: str) -> dict[str, Any]:
-    return _parsed(name, _presets().joinpath(f"{name}.toml").read_bytes())
-
-
-def _parsed(name: str, content: bytes) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: cannot be read as TOML ({error}). Mend the file.") from error
+    return _toml.parsed(name, _presets().joinpath(f"{name}.toml").read_bytes())
 
 
 def _based(table: dict[str, Any], name: str, depth: int = 0) -> dict[str, Any]:

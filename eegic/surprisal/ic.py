@@ -21,10 +21,8 @@ from eegic.surprisal.model import AT, At, LatentIC, SurprisalModel, noise_levels
 from eegic.surprisal.modes import Mode, mode_of
 
 Stamp = Literal["onset", "end", "reference"]
-Sound = Audio | str | os.PathLike[str]
 
 STAMPS = ("onset", "end", "reference")
-_ONE = (Audio, str, os.PathLike)
 _UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 
 
@@ -58,6 +56,10 @@ class Encoded:
     hop: int
     sfreq: float
     key: str
+
+
+Sound = Audio | Encoded | str | os.PathLike[str]
+_ONE = (Audio, Encoded, str, os.PathLike)
 
 
 def information_content(
@@ -344,7 +346,9 @@ def _encoded_all(
     if not named:
         raise ValueError("audio: expected one or more sounds, got none.")
     return {
-        str(name): encode_sound(_renamed(_read(sound), str(name)), codec, chunk=chunk)
+        str(name): sound
+        if isinstance(sound, Encoded)
+        else encode_sound(_renamed(_read(sound), str(name)), codec, chunk=chunk)
         for name, sound in _shown(named.items(), "Encoding", progress)
     }
 
@@ -353,7 +357,7 @@ def _name(audio: object) -> str:
     """Of a sound that may not be read yet."""
     if isinstance(audio, (str, os.PathLike)):
         return Path(audio).stem
-    return _read(audio).name
+    return audio.name if isinstance(audio, Encoded) else _read(audio).name
 
 
 def _about(codec: Codec, chunk: str, unit: str, stamp: str) -> dict[str, Any]:
