@@ -94,7 +94,7 @@ def synthesise(
     notes = np.concatenate([notes, _bass(melody)]) if second_voice else notes
     _check_rate(notes[:, 0].max(), sfreq)
     samples = _play(notes, TIMBRES[timbre], sfreq, round(melody.duration * sfreq))
-    return Audio(_level(samples, _held(notes, sfreq, len(samples))), sfreq, name)
+    return Audio(levelled(samples, held_samples(notes, sfreq, len(samples))), sfreq, name)
 
 
 def _bass(melody: Melody) -> np.ndarray:
@@ -106,16 +106,16 @@ def _bass(melody: Melody) -> np.ndarray:
 
 
 def _check_rate(highest: float, sfreq: float) -> None:
-    if _frequency(highest) >= sfreq / 2:
+    if frequency_of(highest) >= sfreq / 2:
         raise ValueError(
-            f"sfreq: {sfreq:g} Hz cannot hold the highest note, {_frequency(highest):.0f} Hz. "
+            f"sfreq: {sfreq:g} Hz cannot hold the highest note, {frequency_of(highest):.0f} Hz. "
             "Expected more than twice that; 22050 Hz suits most uses."
         )
 
 
 def _play(notes: np.ndarray, timbre: Timbre, sfreq: float, n_samples: int) -> np.ndarray:
     """Sum of all notes, shape (n_samples,)."""
-    tail = _ramp(timbre.release, sfreq)[::-1]
+    tail = ramp(timbre.release, sfreq)[::-1]
     longest = round(notes[:, 2].max() * sfreq) + len(tail)
     # a note is the beginning of the tone of its pitch, so each pitch is computed once
     tones = {pitch: _tone(pitch, timbre, sfreq, longest) for pitch in np.unique(notes[:, 0])}
@@ -126,7 +126,7 @@ def _play(notes: np.ndarray, timbre: Timbre, sfreq: float, n_samples: int) -> np
         sound[held:] *= tail
         samples[start : start + len(sound)] += sound
     samples = samples[:n_samples]
-    fade = _ramp(_FADE, sfreq)[::-1][-n_samples:]
+    fade = ramp(_FADE, sfreq)[::-1][-n_samples:]
     samples[n_samples - len(fade) :] *= fade
     return samples
 
@@ -134,28 +134,29 @@ def _play(notes: np.ndarray, timbre: Timbre, sfreq: float, n_samples: int) -> np
 def _tone(pitch: float, timbre: Timbre, sfreq: float, n_samples: int) -> np.ndarray:
     """One pitch, struck at full velocity and never let go, shape (n_samples,)."""
     number = np.arange(1, len(timbre.partials) + 1)
-    audible = number * _frequency(pitch) < sfreq / 2
+    audible = number * frequency_of(pitch) < sfreq / 2
     number, amplitude = number[audible], np.array(timbre.partials)[audible]
     time = np.arange(n_samples) / sfreq
     decay = np.exp(-time * number[:, None] ** timbre.damping / timbre.decay)
-    partials = decay * np.sin(2 * np.pi * _frequency(pitch) * time * number[:, None])
+    partials = decay * np.sin(2 * np.pi * frequency_of(pitch) * time * number[:, None])
     tone: np.ndarray = amplitude @ partials
-    rise = _ramp(timbre.attack, sfreq)[:n_samples]
+    rise = ramp(timbre.attack, sfreq)[:n_samples]
     tone[: len(rise)] *= rise
     return tone
 
 
-def _frequency(pitch: float) -> float:
+def frequency_of(pitch: float) -> float:
+    """Frequency of a MIDI pitch in Hz: 440 of 69."""
     return float(440 * 2 ** ((pitch - 69) / 12))
 
 
-def _ramp(seconds: float, sfreq: float) -> np.ndarray:
+def ramp(seconds: float, sfreq: float) -> np.ndarray:
     """Half a cosine, from just above 0 to just below 1."""
     n = max(1, round(seconds * sfreq))
     return 0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
 
 
-def _held(notes: np.ndarray, sfreq: float, n_samples: int) -> np.ndarray:
+def held_samples(notes: np.ndarray, sfreq: float, n_samples: int) -> np.ndarray:
     """Mark the samples at which a note is held, shape (n_samples,)."""
     held = np.zeros(n_samples, bool)
     for onset, duration in notes[:, 1:3]:
@@ -163,6 +164,7 @@ def _held(notes: np.ndarray, sfreq: float, n_samples: int) -> np.ndarray:
     return held
 
 
-def _level(samples: np.ndarray, held: np.ndarray) -> np.ndarray:
+def levelled(samples: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """As loud as LOUDNESS where notes are held, unless its peak would pass PEAK, shape (n_samples,)."""
     rms = np.sqrt(np.mean(samples[held] ** 2))
     return np.asarray(samples * min(LOUDNESS / rms, PEAK / np.abs(samples).max()))
