@@ -1,0 +1,10 @@
+from .check import Check as Check
+from .check import check_study as check_study
+from .example import example as example
+from .export import export_study as export_study
+from .reading import Study as Study
+from .reading import read_study as read_study
+from .reading import template as template
+from .rows import Outcome as Outcome
+from .rows import Row as Row
+from .running import run_study as run_study

@@ -1,0 +1,154 @@
+"""Whole studies: the same results from every backend, and after any number of kills."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import time
+
+import pandas as pd
+import pytest
+from runs import TIMES, copied, small, states, tree, written
+
+from eegic import GroupResult
+from eegic.study import run_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+MODEL = ('trf.added=["surprisal", "mini"]', "features.mini.noise=[0.5]")  # a model of sound takes part
+
+
+def run_once(folder, *changes, **options):
+    """Run a study to its end, in the process it is called in."""
+    return run_study(small(folder, *changes), progress=False, **options)
+
+
+@pytest.mark.parametrize("form", ["bids", "cnd"])
+def test_twelve_participants_are_the_same_on_every_backend(form, tmp_path):
+    pytest.importorskip("distributed")
+    if form == "bids":
+        pytest.importorskip("mne_bids")
+    source = written(tmp_path / "data", form, n=12)
+    found = {}
+    for backend, n_jobs in (("serial", 1), ("loky", 2), ("dask", 2)):
+        folder = copied(source, tmp_path / backend)
+        outcome = run_once(folder, *MODEL, backend=backend, n_jobs=n_jobs)
+        assert not outcome.failed, outcome.failed
+        found[backend] = tree(folder / "results")
+    assert len(GroupResult.load(tmp_path / "serial/results/group/group.npz").participants) == 12
+    assert found["loky"] == found["serial"]
+    assert found["dask"] == found["serial"]
+
+
+def test_one_broken_recording_among_twelve_on_processes(tmp_path):
+    folder = written(tmp_path / "data", n=12)
+    path = folder / "raw" / "sub-07_eeg.fif"
+    good = path.read_bytes()
+    path.write_bytes(good[:5000])
+    outcome = run_once(folder, backend="loky", n_jobs=2)
+    assert {row.label for row in outcome.failed} == {"sub-07", "group"}
+    people = pd.read_csv(folder / "results" / "participants.tsv", sep="\t")
+    assert (people["state"] == "analysed").sum() == 11
+    path.write_bytes(good)
+    computed = [place for place, status in states(run_once(folder, backend="loky", n_jobs=2)).items() if status == "ok"]
+    assert sorted(computed) == [("eeg", "sub-07"), ("group", "group"), ("report", "group"), ("tracking", "sub-07")]
+
+
+def test_a_study_killed_fifty_times_ends_as_one_that_was_not(tmp_path):
+    source = written(tmp_path / "data", n=3)
+    whole = copied(source, tmp_path / "whole")
+    started = time.monotonic()
+    assert not run_once(whole).failed
+    longest = time.monotonic() - started
+    expected = tree(whole / "results")
+    draws, kills, studies = random.Random(0), 0, 0
+    while kills < 50:
+        studies += 1
+        folder = copied(source, tmp_path / "killed")
+        while True:
+            child = forked(run_once, folder)
+            child.join(draws.uniform(0.02, 1.0) * min(longest, 3.0))
+            if not child.is_alive():
+                assert child.exitcode == 0
+                break
+            os.kill(child.pid, signal.SIGKILL)
+            child.join()
+            kills += 1
+        outcome = run_once(folder)
+        assert set(states(outcome).values()) == {"cached"}
+        found = tree(folder / "results")
+        assert {name for name in found if "draft" in name} == set()
+        assert found == expected
+        assert set(TIMES) <= set(tree(folder / "results", but=()))
+        shutil.rmtree(folder)
+    assert studies >= 2
+
+
+def test_a_killed_run_of_several_processes_goes_on(tmp_path):
+    source = written(tmp_path / "data", n=4)
+    whole = copied(source, tmp_path / "whole")
+    run_once(whole, backend="loky", n_jobs=2)
+    folder = copied(source, tmp_path / "killed")
+    for seconds in (4.0, 6.0, 8.0):
+        child = spawned(run_once, folder, backend="loky", n_jobs=2)
+        child.join(seconds)
+        if child.is_alive():
+            os.kill(child.pid, signal.SIGKILL)  # its workers find out, and end
+            child.join()
+    assert not run_once(folder, backend="loky", n_jobs=2).failed
+    run_once(folder)
+    assert tree(folder / "results") == tree(whole / "results")
+
+
+def test_sigterm_ends_a_run_and_releases_the_folder(tmp_path):
+    folder = written(tmp_path / "data", n=3)
+    child = forked(run_once, folder)
+    deadline = time.monotonic() + 60
+    while not (folder / "results" / ".lock").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(child.pid, signal.SIGTERM)
+    child.join(30)
+    assert child.exitcode not in (None, 0, -signal.SIGTERM)
+    assert not (folder / "results" / ".lock").exists()
+    assert not run_once(folder).failed
+
+
+def test_a_worker_of_a_cluster_killed_midway_costs_nothing(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    source = written(tmp_path / "data", n=4)
+    whole = copied(source, tmp_path / "whole")
+    run_once(whole)
+    folder = copied(source, tmp_path / "cluster")
+    with distributed.LocalCluster(
+        n_workers=3, threads_per_worker=1, dashboard_address=None, env={"OMP_NUM_THREADS": "1"}
+    ) as cluster:
+        with distributed.Client(cluster) as client:
+            pids = list(client.run(os.getpid).values())
+        child = spawned(run_once, folder, dask_address=cluster.scheduler_address)
+        deadline = time.monotonic() + 120
+        while not any((folder / "results/store").glob("features/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(pids[0], signal.SIGKILL)
+        child.join(240)
+        assert child.exitcode == 0
+    assert set(states(run_once(folder)).values()) == {"cached"}
+    assert tree(folder / "results") == tree(whole / "results")
+
+
+def forked(function, *args, **kwargs):
+    """Begin at once, with all packages in memory."""
+    return _started("fork", function, args, kwargs)
+
+
+def spawned(function, *args, **kwargs):
+    """Begin afresh, as a user would: what has threads must not be forked."""
+    return _started("spawn", function, args, kwargs)
+
+
+def _started(method, function, args, kwargs):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    child = multiprocessing.get_context(method).Process(target=function, args=args, kwargs=kwargs)
+    child.start()
+    return child
