@@ -3,6 +3,7 @@ from . import flow as flow
 from . import linearity as linearity
 from . import perceptual as perceptual
 from . import recipes as recipes
+from . import reports as reports
 from . import stats as stats
 from . import study as study
 from . import trf as trf
@@ -52,11 +53,14 @@ from .group import group_regression as group_regression
 from .group import group_test as group_test
 from .group import mixed_model as mixed_model
 from .history import History as History
+from .reports import report_group as report_group
+from .reports import report_participant as report_participant
 from .results import GroupResult as GroupResult
 from .results import Tracking as Tracking
 from .series import FeatureSeries as FeatureSeries
-from .study import report_group as report_group
-from .study import report_participant as report_participant
+from .study import check_study as check_study
+from .study import read_study as read_study
+from .study import run_study as run_study
 from .surprisal import FlowConfig as FlowConfig
 from .surprisal import LatentIC as LatentIC
 from .surprisal import MelodyModel as MelodyModel
