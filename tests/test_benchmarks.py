@@ -61,3 +61,10 @@ def test_quick_flips_end_with_a_table():
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "times faster" in done.stdout and "MNE" in done.stdout and "nilearn" in done.stdout
+
+
+def test_a_quick_study_ends_with_its_stages():
+    command = [sys.executable, str(ROOT / "benchmarks" / "bench_study.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "tracking" in done.stdout and "peak memory" in done.stdout and "efficiency" in done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import offline
 import pytest
 
-LONG = ("04", "07", "09", "10", "11")  # more than ten seconds each; the gallery, too, runs all of them
+LONG = ("04", "07", "09", "10", "11", "12")  # more than ten seconds each; the gallery, too, runs all of them
 TUTORIALS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem[5:7] in LONG else [])
     for path in sorted((Path(__file__).parent.parent / "tutorials").glob("plot_*.py"))
