@@ -8,8 +8,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
+from time import monotonic, sleep
 from typing import Any
 
 from eegic import _checks
@@ -17,6 +18,7 @@ from eegic.study.rows import Row
 
 BACKENDS = ("auto", "serial", "loky", "dask")
 _DEATHS = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker")
+_ROUND = 20.0  # seconds between looks at the workers of a cluster; Dask gives one up after 15
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -36,6 +38,7 @@ class Workers:
 
     def __init__(self, backend: str, n_jobs: int, packages: Sequence[str] = (), client: Any = None) -> None:
         self.backend, self.n_jobs, self.packages, self.client = backend, n_jobs, tuple(packages), client
+        self._told = False
 
     def __call__(self, function: Callable[[Any], Any], jobs: Sequence[Any], *, alone: bool = False) -> Iterator[Any]:
         """Rows of `function` in the order in which jobs end.
@@ -87,8 +90,14 @@ class Workers:
 
         def ended(some: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
             submitted = {self.client.submit(function, job, pure=False): job for job in some}
-            for future in as_completed(submitted):
-                yield submitted[future], future
+            waiting, looked = as_completed(submitted), monotonic()
+            while waiting.count():
+                for future in waiting.next_batch(block=False):
+                    yield submitted[future], future
+                if monotonic() - looked > _ROUND:
+                    self._keep_up()
+                    looked = monotonic()
+                sleep(0.05)
 
         unclear = []
         for job, future in ended(jobs):
@@ -100,6 +109,17 @@ class Workers:
             for job, future in ended([alone]):
                 done = future.status == "finished"
                 yield future.result() if done else _crashed(job, future.exception() or future.status)
+
+    def _keep_up(self) -> None:
+        """See to it that somebody is there: what ends a worker while it starts can end it for good."""
+        if self.client.cluster is not None:
+            self.client.cluster.scale(self.n_jobs)
+        elif not self._told and self.client.status == "running" and not self.client.nthreads():
+            self._told = True
+            warnings.warn(
+                f"{self.client.scheduler.address}: the scheduler has no workers any more; the run waits for new ones.",
+                stacklevel=2,
+            )
 
 
 def _crashed(job: Any, why: object) -> Row:
@@ -137,27 +157,37 @@ def workers(backend: str, n_jobs: int, address: str | None, packages: Sequence[s
 @contextmanager
 def _quiet_end() -> Iterator[None]:
     """Keep what loky says to itself when it is interrupted from frightening people: nothing is wrong then."""
-    before, hook = os.environ.get("PYTHONWARNINGS"), threading.excepthook
+    hook = threading.excepthook
 
     def heard(what: Any) -> None:
         if what.thread is None or "ExecutorManager" not in what.thread.name:
             hook(what)
 
     own = "ignore:resource_tracker:UserWarning"  # in the process that tidies up behind the others
-    os.environ["PYTHONWARNINGS"] = f"{before},{own}" if before else own
     threading.excepthook = heard
     interrupted = False
     try:
-        yield
+        with _own_environment():
+            os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), own)))
+            yield
     except KeyboardInterrupt:
         interrupted = True  # the threads of loky end with the program
         raise
     finally:
         if not interrupted:
             threading.excepthook = hook
-        os.environ.pop("PYTHONWARNINGS")
-        if before is not None:
-            os.environ["PYTHONWARNINGS"] = before
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Give back the environment as it was."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
@@ -168,14 +198,21 @@ def _cluster(address: str | None, n_jobs: int) -> Iterator[Any]:
     except ImportError as error:
         raise ImportError("backend='dask' needs dask.distributed: pip install 'eegic[dask]'.") from error
     if address is None:
-        env = dict.fromkeys(_THREADS, "1")
-        with (
-            distributed.LocalCluster(
-                n_workers=n_jobs, threads_per_worker=1, processes=True, dashboard_address=None, env=env
-            ) as local,
-            distributed.Client(local) as client,
-        ):
-            yield client
+        with _own_environment():  # Dask sets variables in this process, too
+            local = distributed.LocalCluster(
+                n_workers=n_jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                scheduler_kwargs={"allowed_failures": 0},  # what ends its worker is tried once more, alone
+                env=dict.fromkeys(_THREADS, "1"),
+            )
+            try:
+                with distributed.Client(local) as client:
+                    yield client
+            finally:
+                with suppress(Exception):  # of a worker that is just being replaced; its process ends with this one
+                    local.close(timeout=_ROUND)
         return
     try:
         client = distributed.Client(address, timeout="10s")

@@ -1,9 +1,12 @@
 """The same rows from every backend; a worker that dies takes nothing with it but its own unit."""
 
+import os
+from types import SimpleNamespace
+
 import pytest
 from workers_that_die import jobs, perform
 
-from eegic.study.workers import one_thread, workers
+from eegic.study.workers import Workers, one_thread, workers
 
 
 def told(backend, n_jobs, some, **options):
@@ -78,3 +81,35 @@ def test_a_worker_that_dies_once_loses_nothing(backend, tmp_path):
         pytest.importorskip("distributed")
     states = told(backend, 2, jobs(6, deadly=(3,), remembers=str(tmp_path / "died"), seconds=0.2))
     assert states == {f"sub-{i:02d}": "ok" for i in range(6)}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_workers_that_are_gone_for_good_are_replaced(monkeypatch):
+    """Dask does not restart a worker that dies before it has wholly begun; a run must not wait for it for ever."""
+    pytest.importorskip("distributed")
+    import dask
+
+    from eegic.study import workers as module
+
+    monkeypatch.setattr(module, "_ROUND", 1.0)
+    environment = dict(os.environ)
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}), workers("dask", 2, None) as run:
+        cluster = run.client.cluster
+        first = set(cluster.scheduler_info["workers"])
+        for nanny in list(cluster.workers.values()):
+            cluster.sync(nanny.close)
+        assert {row.label: row.status for row in run(perform, jobs(3))} == {f"sub-{i:02d}": "ok" for i in range(3)}
+        assert not first & set(cluster.scheduler_info["workers"])
+    assert dict(os.environ) == environment  # which Dask changes
+
+
+def test_a_cluster_that_loses_its_workers_says_so():
+    """Somebody else's cluster is not mended, but waited for."""
+    client = SimpleNamespace(
+        cluster=None, status="running", nthreads=dict, scheduler=SimpleNamespace(address="tcp://127.0.0.1:1")
+    )
+    run = Workers("dask", 1, client=client)
+    with pytest.warns(UserWarning, match="no workers any more"):
+        run._keep_up()
+    run._keep_up()  # once is enough
