@@ -372,7 +372,7 @@ def _plain(path: Path, name: object, tensor: object) -> torch.Tensor:
         raise ValueError(f"{path}: expected named tensors, got {name!r}: {type(tensor).__name__}.")
     if not tensor.is_floating_point():
         raise ValueError(f"{path}: {name}: expected floating-point numbers, got {tensor.dtype}. Name another file.")
-    tensor = tensor.to(torch.float32)
+    tensor = tensor.to(torch.float32, copy=True)  # out of the file: at odd addresses sums come out in other last bits
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"{path}: {name} is not finite. The checkpoint is damaged, or its training diverged.")
     return tensor
