@@ -15,7 +15,7 @@ from handmade import OPTIONS, listener, music
 
 from eegic import Audio, FeatureSeries, Tracking, cortical_tracking, datasets, trf
 from eegic.derivatives import to_bids_derivative
-from eegic.eeg.bids import read_bids
+from eegic.eeg.bids import read_bids, survey_bids
 
 mne_bids = pytest.importorskip("mne_bids")
 pytest.importorskip("pybv")
@@ -120,6 +120,17 @@ class TestRoundTrip:
 
         np.testing.assert_allclose(gain(read), gain(person), rtol=0, atol=1e-3)
         assert gain(person).mean() > 0.005, "nothing to lose"
+
+    def test_some_sounds_only(self, tree):
+        tree, _ = tree
+        whole, part = read_bids(tree, "01"), read_bids(tree, "01", only=["bach", "ravel"])
+        assert part.stimuli == ("bach",) and len(whole.stimuli) == 2
+        np.testing.assert_array_equal(part.trials[0].eeg, whole.only("bach").trials[0].eeg)
+        assert "1 of 2 trials left out: other sounds" in part.history
+        stimuli, _, sounds = survey_bids(tree, "01", only=["bach"])
+        assert (stimuli, [path.name for path in sounds]) == (("bach",), ["bach.wav"])
+        with pytest.raises(ValueError, match="sub-01: heard none of 'ravel'. Leave the participant out"):
+            read_bids(tree, "01", only=["ravel"])
 
     def test_sidecars(self, tree):
         root, raw = tree

@@ -48,6 +48,17 @@ class TestArrays:
             assert eeg is trial.eeg and mask is trial.mask
         np.testing.assert_array_equal(np.flatnonzero(~p.masks[1]), [5])
 
+    def test_trials_of_some_sounds_only(self, rng):
+        p = build(microvolts(rng, 640, 512, 576), stimuli=["bach", "holst", "bach"])
+        part = p.only("bach")
+        assert part.trials == (p.trials[0], p.trials[2]) and part.info is p.info
+        assert part.history == (*p.history, "1 of 3 trials left out: other sounds")
+        assert p.only(["holst", "bach"]) is p
+        with pytest.raises(ValueError, match="only: expected one of 'bach', 'holst', got 'back'. Did you mean 'bach'"):
+            p.only(["bach", "back"])
+        with pytest.raises(ValueError, match="sub-01: only: expected at least one sound, got none"):
+            p.only([])
+
     def test_order_counts_and_labels_do_not(self, arrays):
         """A table that was filtered or sorted keeps the labels of its rows."""
         masks = [np.arange(640) > 9, np.arange(512) > 4]

@@ -300,6 +300,23 @@ class TestTrials:
             "duplicate trigger passed over: 'one' at 5.050 s, 0.050 s after the one before",
         )
 
+    @pytest.mark.parametrize("trials", [CODES, [(5, "bach"), (30.5, "holst")]])
+    def test_some_sounds_only(self, raw, trials):
+        """Of others not even the length is known."""
+        person = read_participant(raw, trials, {"holst": 25.0}, only=["holst", "ravel"], name="sub-01")
+        whole = read_participant(raw, trials, SECONDS, name="sub-01")
+        same_trials(person, whole.only("holst"))
+        assert "1 of 2 trials left out: other sounds" in person.history
+        with pytest.raises(ValueError, match="sub-01: heard none of 'ravel'. Leave the participant out"):
+            read_participant(raw, trials, SECONDS, only=["ravel"], name="sub-01")
+
+    def test_some_sounds_only_of_several_recordings(self, raw):
+        first, second = raw.copy().crop(0, 29), raw.copy().crop(29, 59)
+        pairs = [(5, "bach"), (1.5, "holst")]
+        person = read_participant([first, second], pairs, {"holst": 25.0}, only=["holst"], name="sub-01")
+        same_trials(person, read_participant([first, second], pairs, SECONDS, name="sub-01").only("holst"))
+        assert any(note.endswith("left out, it holds other sounds") for note in person.history)
+
     def test_a_sound_cannot_start_in_another(self, raw):
         onsets = [(5.0, "bach"), (24.0, "holst")]
         message = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -63,6 +63,7 @@ def read_bids(
     montage: str | mne.channels.DigMontage | None = None,
     tolerance: float | None = None,
     on_nan: str = "raise",
+    only: Collection[str] | None = None,
 ) -> Participant:
     """Read the EEG of one subject from a BIDS folder, cut where its sounds start.
 
@@ -98,6 +99,8 @@ def read_bids(
         EEG that two trials hold is masked in the later one.
     on_nan : {"raise", "mask"}
         As in `Participant.from_arrays`.
+    only : collection of str, optional
+        Cut the trials of these sounds only; how long others last need not be known.
 
     Returns
     -------
@@ -124,6 +127,7 @@ def read_bids(
         column=stimulus_column,
         stimuli=stimuli,
         trials=trials,
+        only=only,
     )
     lengths = sound_lengths(name, [one for here in heard for one in here], durations, history)
     tolerance = None if tolerance is None else _checks.positive("tolerance", tolerance, "seconds")
@@ -132,7 +136,7 @@ def read_bids(
     for recording, here in zip(recordings, heard, strict=True):
         file, label = recording.file.name, recording.events.label
         if not here:
-            history.append(f"{file}: left out, no event starts a sound")
+            history.append(f"{file}: left out, no event starts a sound" + ("" if only is None else " that is wanted"))
             continue
         raw, remarks = _read(recording, montage)
         for remark in remarks:
@@ -163,6 +167,7 @@ def survey_bids(
     stimulus_column: str = "stim_file",
     stimuli: str | os.PathLike[str] | None = None,
     trials: str | os.PathLike[str] | None = None,
+    only: Collection[str] | None = None,
 ) -> tuple[tuple[str, ...], list[Path], list[Path]]:
     """What `read_bids` would read, found without reading any EEG.
 
@@ -178,7 +183,7 @@ def survey_bids(
     root = Path(root).expanduser()
     chosen = {"task": task, "session": session, "run": run, "acquisition": acquisition}
     _, recordings, heard, _ = surveyed(
-        root, subject, chosen, sounds=sounds, column=stimulus_column, stimuli=stimuli, trials=trials
+        root, subject, chosen, sounds=sounds, column=stimulus_column, stimuli=stimuli, trials=trials, only=only
     )
     beside = {path for one in recordings for path in one.file.parent.rglob("*") if _belongs(path, one.path)}
     above = {
@@ -209,6 +214,7 @@ def surveyed(
     column: str,
     stimuli: str | os.PathLike[str] | None,
     trials: str | os.PathLike[str] | None,
+    only: Collection[str] | None = None,
 ) -> tuple[str, list[_Recording], list[list[Heard]], list[str]]:
     """Name, recordings, what was heard in each, and what is to be noted."""
     name = f"sub-{_label('subject', subject)}"
@@ -225,6 +231,13 @@ def surveyed(
         manifest=() if trials is None else read_table(Path(trials)),
         history=history,
     )
+    if only is not None:
+        n_heard = sum(map(len, heard))
+        heard = [[one for one in here if one.stimulus in only] for here in heard]
+        n_kept = sum(map(len, heard))
+        if not n_kept:
+            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
+        history += [f"{n_heard - n_kept} of {n_heard} trials left out: other sounds"] if n_kept < n_heard else []
     return name, recordings, heard, history
 
 

@@ -108,6 +108,33 @@ class Participant:
         """Which samples of each trial may be used, each of shape (n_times,)."""
         return [trial.mask for trial in self.trials]
 
+    def only(self, stimuli: str | Iterable[str]) -> Participant:
+        """Return the trials of these sounds only.
+
+        Parameters
+        ----------
+        stimuli : str or iterable of str
+            Their names. Each has to be one that was heard.
+
+        Examples
+        --------
+        >>> eeg = [1e-5 * np.random.default_rng(i).standard_normal((640, 2)) for i in range(3)]
+        >>> person = Participant.from_arrays(eeg, ["bach", "holst", "bach"], 64.0, ch_names=["Fz", "Cz"], name="sub-01")
+        >>> person.only("bach")
+        Participant(sub-01: 2 trials of 1 sounds, 20 s, 2 channels at 64 Hz)
+        """
+        wanted = {
+            _checks.one_of("only", name, dict.fromkeys(self.stimuli))
+            for name in ([stimuli] if isinstance(stimuli, str) else stimuli)
+        }
+        if not wanted:
+            raise ValueError(f"{self.name}: only: expected at least one sound, got none.")
+        kept = tuple(trial for trial in self.trials if trial.stimulus in wanted)
+        if len(kept) == len(self.trials):
+            return self
+        note = f"{len(self.trials) - len(kept)} of {len(self.trials)} trials left out: other sounds"
+        return replace(self, trials=kept, history=(*self.history, note))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one .npz file: arrays, and a JSON text under ``about``. Atomic; nothing is pickled.
 

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -54,6 +54,7 @@ def read_participant(
     unit: str = "V",
     tolerance: float | None = None,
     on_nan: str = "raise",
+    only: Collection[str] | None = None,
 ) -> Participant:
     """Read the recording of one participant and cut it at the starts of its sounds.
 
@@ -99,6 +100,8 @@ def read_participant(
         both hold.
     on_nan : {"raise", "mask"}
         As in `Participant.from_arrays`.
+    only : collection of str, optional
+        Cut the trials of these sounds only; of others nothing needs to be known.
 
     Returns
     -------
@@ -161,7 +164,8 @@ def read_participant(
     if any(isinstance(raw, mne.BaseEpochs) for raw in raws):
         if not one or unit != "V" or tolerance is not None:
             raise ValueError(f"{name}: expected one mne.Epochs in volts, without tolerance. Prepare them with MNE.")
-        return _from_epochs(raws[0], trials, durations, on_nan, name, history)
+        person = _from_epochs(raws[0], trials, durations, on_nan, name, history)
+        return person if only is None else person.only([sound for sound in only if sound in person.stimuli])
     _check_alike(raws, labels, name)
 
     if by_triggers:
@@ -172,11 +176,18 @@ def read_participant(
     else:
         starts = [onsets_from(trials, name)] if one else _one_each(trials, names)
         history.append(f"onsets from {Path(trials).name if isinstance(trials, (str, os.PathLike)) else 'a table'}")
+    if only is not None:
+        starts = [onsets.only(only) for onsets in starts]
+        if not any(onsets.stimuli for onsets in starts):
+            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
     seconds = seconds_of(durations, [sound for onsets in starts for sound in onsets.stimuli], name, history)
     if unit != "V":
         history.append(f"numbers taken as {unit}")
     parts = []
     for raw, onsets, label, where in zip(raws, starts, labels, names, strict=True):
+        if only is not None and not onsets.stimuli:
+            history.append(f"{label}: left out, it holds other sounds")
+            continue
         _check_trials(raw, onsets, seconds, tolerance, where)
         options = {"tolerance": tolerance, "unit": unit, "on_nan": on_nan, "name": where}
         parts.append(cut(_in_order(raw, raws[0]), onsets.seconds, onsets.stimuli, seconds, **options))

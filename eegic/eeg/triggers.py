@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -42,6 +42,13 @@ class Onsets:
 
     def __repr__(self) -> str:
         return f"Onsets({len(self.seconds)} trials of {len(set(self.stimuli))} sounds, {len(self.notes)} notes)"
+
+    def only(self, stimuli: Collection[str]) -> Onsets:
+        """Return the starts of these sounds only; there may be none."""
+        keep = [i for i, stimulus in enumerate(self.stimuli) if stimulus in stimuli]
+        left_out = f"{len(self.stimuli) - len(keep)} of {len(self.stimuli)} trials left out: other sounds"
+        notes = self.notes if len(keep) == len(self.stimuli) else (*self.notes, left_out)
+        return Onsets(self.seconds[keep], tuple(self.stimuli[i] for i in keep), notes)
 
 
 def find_onsets(

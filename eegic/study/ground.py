@@ -17,11 +17,10 @@ from eegic import _checks
 from eegic.audio import SUFFIXES
 from eegic.study.digests import Digests, digest_of, state_of
 from eegic.study.reading import Study
-from eegic.study.sources import Known, Source, declared, sound_folder, source_of
+from eegic.study.sources import Known, Source, Surveyed, declared, sound_folder, source_of
 from eegic.study.store import Entry, Store
 
 LACKS = "not there"  # how the reason begins why a unit waits for others
-Surveyed = tuple[tuple[str, ...] | None, dict[str, Path]]
 
 
 @dataclass(frozen=True)
@@ -248,7 +247,7 @@ def _sounds(study: Study, source: Source) -> dict[str, Path]:
             twice.append(name)
         found.setdefault(name, path)
     found |= {name: study.path(file) for name, file in wanted.files.items()}
-    for name in wanted.only:
+    for name in wanted.only if found else ():  # features may come without sounds
         _checks.one_of(f"{study.file}: sounds.only", name, found)
     used = {name: path for name, path in found.items() if not wanted.only or name in wanted.only}
     clash = sorted(set(twice) & set(used) - set(wanted.files))

@@ -100,6 +100,7 @@ def _recordings(ground: Ground, who: str) -> Iterator[_Recording]:
     if isinstance(source, Recordings):
         raw = raw_of(source, who)
         onsets = _onsets(source, who, raw)
+        onsets = onsets if source.only is None else onsets.only(source.only)
         starts = [_Start(float(t), name) for t, name in zip(onsets.seconds, onsets.stimuli, strict=True)]
         yield _Recording(f"sub-{who}", raw, tuple(starts))
     elif isinstance(source, Bids):

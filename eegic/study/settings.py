@@ -150,7 +150,9 @@ class Sounds(Section):
         None, description="Where the sound files lie, seen from this file; none for stimuli in the folder of the data."
     )
     only: Texts = Field(
-        (), description="Use these sounds only, by name (path below the folder, no suffix); all if empty."
+        (),
+        description="Analyse the trials of these sounds only, by name (path below the folder, no suffix); all if "
+        "empty.",
     )
     files: dict[str, Text] = Field({}, description='Files of sounds called otherwise: { "stimulus-01" = "a/b.wav" }.')
     channel: Literal["mean"] | Annotated[int, Field(strict=True, ge=0)] = Field(

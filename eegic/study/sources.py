@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Heard = tuple[Participant, dict[str, FeatureSeries]]  # and the features that the data set ships
 
+Names = tuple[str, ...] | None  # of the only sounds that count; None for all
+Surveyed = tuple[tuple[str, ...] | None, dict[str, Path]]  # sounds, if they are known, and files by name
+
 _LABEL = "[A-Za-z0-9]+"  # of a participant, as BIDS has it
 _NAMED_IN_VHDR = re.compile(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", re.MULTILINE)
 
@@ -33,16 +36,17 @@ class Bids:
     data: BidsData
     root: Path
     stimuli: Path | None  # folder of the sounds
+    only: Names = None
 
     def everyone(self) -> list[str]:
         """Ids of all participants."""
         return sorted(path.name.removeprefix("sub-") for path in self.root.glob("sub-*") if path.is_dir())
 
-    def survey(self, who: str) -> tuple[tuple[str, ...] | None, dict[str, Path]]:
+    def survey(self, who: str) -> Surveyed:
         """Sounds that a participant may have heard, if that is known without reading EEG; files by what they are."""
         from eegic.eeg.bids import survey_bids
 
-        stimuli, files, sounds = survey_bids(self.root, who, **self.chosen())
+        stimuli, files, sounds = survey_bids(self.root, who, **self.chosen(), only=self.only)
         # sounds of which nothing else is known say how long trials last
         known = [] if self.stimuli is None else [path for path in sounds if path.is_relative_to(self.stimuli)]
         files = [*files, *(path for path in sounds if path not in known)]
@@ -55,7 +59,7 @@ class Bids:
         options = self.data.given(
             *_OURS, "task", "session", "run", "acquisition", "stimulus_column", "trials", "sounds"
         )
-        return read_bids(self.root, who, **self.chosen(), durations=durations, **options), {}
+        return read_bids(self.root, who, **self.chosen(), durations=durations, only=self.only, **options), {}
 
     def chosen(self) -> dict[str, Any]:
         """What says which recordings and sounds are meant, as `read_bids` wants it."""
@@ -74,6 +78,7 @@ class CndFolder:
 
     data: CndData
     root: Path
+    only: Names = None
 
     @cached_property
     def _recordings(self) -> dict[str, Path]:
@@ -86,7 +91,7 @@ class CndFolder:
         """Ids of all participants."""
         return sorted(self._recordings)
 
-    def survey(self, who: str) -> tuple[tuple[str, ...] | None, dict[str, Path]]:
+    def survey(self, who: str) -> Surveyed:
         """As of `Bids`; only the files themselves tell what was heard."""
         from eegic.eeg.cnd import stimulus_file
 
@@ -105,7 +110,7 @@ class CndFolder:
         cnd = read_cnd(self._recordings[who], **options, name=f"sub-{who}")
         if self.data.conditions:
             cnd = cnd.in_condition(self.data.conditions)
-        return cnd.participant, cnd.features
+        return _kept(cnd.participant, self.only), cnd.features
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,7 @@ class Recordings:
 
     data: FilesData
     root: Path
+    only: Names = None
 
     @cached_property
     def _recordings(self) -> dict[str, Path]:
@@ -151,7 +157,7 @@ class Recordings:
         ids = [path[len(start) : len(path) - len(end)] for path in paths]
         return [who for who in ids if re.fullmatch(_LABEL, who)]
 
-    def survey(self, who: str) -> tuple[tuple[str, ...] | None, dict[str, Path]]:
+    def survey(self, who: str) -> Surveyed:
         """As of `Bids`."""
         table = self.table(who)
         if who not in self._recordings:
@@ -159,6 +165,8 @@ class Recordings:
             raise FileNotFoundError(f"sub-{who}: {table} says what was heard, but there is no recording {expected}.")
         recording = self._recordings[who]
         heard = self._stimuli(table)
+        if self.only is not None:
+            heard = _heard(f"sub-{who}", heard, self.only)
         files = [*_parts(recording), *([] if table is None else [table])]
         return heard, {_name(path, self.root): path for path in files}
 
@@ -170,7 +178,8 @@ class Recordings:
         trials: Any = self.codes() if table is None else table
         options = self.data.given(*_OURS, "recordings", "trials", "triggers")
         options |= {"rename": self.data.rename or None, "channel_types": self.data.channel_types or None}
-        return read_participant(self._recordings[who], trials, dict(durations), name=f"sub-{who}", **options), {}
+        options |= {"name": f"sub-{who}", "only": self.only}
+        return read_participant(self._recordings[who], trials, dict(durations), **options), {}
 
     def recording(self, who: str) -> Path:
         """File of a participant."""
@@ -229,6 +238,7 @@ class Known:
     data: ManifestData
     manifest: Any
     root: Path
+    only: Names = None
 
     def everyone(self) -> list[str]:
         """Ids of all participants."""
@@ -236,7 +246,7 @@ class Known:
 
         return participants_of(self.manifest, self.root)
 
-    def survey(self, who: str) -> tuple[tuple[str, ...] | None, dict[str, Path]]:
+    def survey(self, who: str) -> Surveyed:
         """As of `Bids`."""
         from eegic.datasets.public.loaders import files_of
 
@@ -259,7 +269,21 @@ class Known:
 
         options = self.data.given(*_OURS, "manifest")
         found = load_participant(self.manifest, who, self.root, **{k: v for k, v in options.items() if v is not None})
-        return (found.participant, found.features) if isinstance(found, Cnd) else (found, {})
+        person, features = (found.participant, found.features) if isinstance(found, Cnd) else (found, {})
+        return _kept(person, self.only), features
+
+
+def _kept(person: Participant, only: Names) -> Participant:
+    """The trials of some sounds; which somebody heard only the EEG tells here."""
+    return person if only is None else person.only(_heard(person.name, person.stimuli, only))
+
+
+def _heard(name: str, stimuli: tuple[str, ...], only: tuple[str, ...]) -> tuple[str, ...]:
+    """What somebody heard of the sounds that count."""
+    heard = tuple(stimulus for stimulus in stimuli if stimulus in only)
+    if not heard:
+        raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
+    return heard
 
 
 def raw_of(source: Source, who: str) -> Any:
@@ -282,7 +306,7 @@ _OURS = ("format", "folder", "participants", "exclude")  # settings that say who
 
 def source_of(study: Study) -> Source:
     """Where the EEG of a study comes from."""
-    data = study.settings.data
+    data, only = study.settings.data, study.settings.sounds.only or None
     if isinstance(data, ManifestData):
         from eegic.datasets.public.fetch import data_root
         from eegic.datasets.public.manifest import load_manifest
@@ -290,11 +314,11 @@ def source_of(study: Study) -> Source:
         path = study.path(data.manifest)
         manifest = load_manifest(path if path.is_dir() else data.manifest)
         root = data_root(manifest) if data.folder is None else study.path(data.folder)
-        return Known(data, manifest, _there(root, f"eegic data fetch {manifest.id}"))
+        return Known(data, manifest, _there(root, f"eegic data fetch {manifest.id}"), only)
     root = _there(study.path(data.folder), "data.folder says where it is")
     if isinstance(data, BidsData):
-        return Bids(data, root, sound_folder(study))
-    return CndFolder(data, root) if isinstance(data, CndData) else Recordings(data, root)
+        return Bids(data, root, sound_folder(study), only)
+    return CndFolder(data, root, only) if isinstance(data, CndData) else Recordings(data, root, only)
 
 
 def sound_folder(study: Study) -> Path | None:

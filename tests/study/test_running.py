@@ -71,6 +71,21 @@ def test_a_setting_computes_anew_the_stages_that_follow_from_it(folder, change, 
     assert {stage for stage, _ in with_status(again(folder, change), "ok")} == stages
 
 
+def test_of_some_sounds_the_trials_alone_are_analysed(folder):
+    wanted = ["melody-01", "melody-02", "melody-03", "melody-05"]
+    rows = again(folder, f"sounds.only={json.dumps(wanted)}")
+    assert not rows.failed
+    people = pd.read_csv(folder / "results" / "participants.tsv", sep="\t").set_index("participant_id")
+    heard = pd.read_csv(folder / "results/sub-01/eeg/sub-01_desc-tracking_trials.tsv", sep="\t")
+    assert set(heard["stimulus"]) == set(wanted)
+    assert (people["state"] == "analysed").all()
+    computed = with_status(rows, "ok")
+    assert {stage for stage, _ in computed} == {"eeg", "tracking", "group"}
+    last = again(folder, 'sounds.only=["melody-05"]')  # which sub-03 did not hear
+    faults = {row.label: row.error for row in last.failed if row.stage == "eeg"}
+    assert faults == {"sub-03": "sub-03: heard none of 'melody-05'. Leave the participant out."}
+
+
 def test_a_touched_file_computes_nothing_anew(folder):
     for path in folder.rglob("*"):
         if path.is_file() and "results" not in path.parts:

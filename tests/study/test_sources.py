@@ -3,6 +3,7 @@
 import re
 import shutil
 import unicodedata
+from dataclasses import replace
 
 import mne
 import numpy as np
@@ -93,6 +94,22 @@ def test_what_is_read_is_what_was_written(laid_out):
         for one, other in zip(person.trials, truth.trials, strict=True):
             scale = np.abs(other.eeg).max()
             np.testing.assert_allclose(one.eeg, other.eeg, atol=(1e-5 if form == "bids" else 1e-9) * scale)
+
+
+def test_some_sounds_only(laid_out):
+    form, study = laid_out
+    source = replace(source_of(study), only=("melody-02", "melody-04", "another"))
+    who = source.everyone()[0]
+    heard, _ = source.survey(who)
+    assert heard is None if form in ("cnd", "manifest") else set(heard) == {"melody-02", "melody-04"}
+    person, _ = source.read(who, {name: DURATIONS[name] for name in ("melody-02", "melody-04")})
+    whole, _ = source_of(study).read(who, DURATIONS)
+    expected = whole.only(["melody-02", "melody-04"])
+    assert person.stimuli == expected.stimuli and set(person.stimuli) == {"melody-02", "melody-04"}
+    for one, other in zip(person.trials, expected.trials, strict=True):
+        np.testing.assert_array_equal(one.eeg, other.eeg)
+    with pytest.raises(ValueError, match="heard none of 'another'. Leave the participant out"):
+        replace(source, only=("another",)).read(who, DURATIONS)
 
 
 def test_a_recording_is_opened_for_its_header_where_there_is_one_file(laid_out):

@@ -57,6 +57,7 @@ def _unit(ground: Ground, who: str) -> Unit:
         "preprocessing": settings.preprocessing.model_dump(mode="json"),
         "shipped": wanted,
         "manifest": ground.manifest_digests,
+        "only": settings.sounds.only,
     }
     found = {"files": inputs, "durations": durations}
     return ground.unit("eeg", label, told, found, given, files.values())
