@@ -5,14 +5,22 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 import webserver
+from filelock import FileLock
 
 from eegic.datasets.public import download as downloads
 from eegic.datasets.public import fetch_job as jobs
+from eegic.datasets.public import landing
+from eegic.datasets.public.archives import unpack
 from eegic.datasets.public.fetch import Count, data_root, fetch, status, verify
 from eegic.datasets.public.manifest import load_manifest
 
@@ -314,6 +322,175 @@ def test_failures_here_and_there_stop_nothing(write, site):
     assert len(site.asked) == 5
 
 
+NO_ADDRESSES = ["http://[bad", "https://[bad/x", f"https://{'a' * 64}.org/x", "https://\xe9/x", "\x80\xff"]
+
+
+@pytest.mark.parametrize("there", NO_ADDRESSES)
+def test_a_redirect_to_what_is_no_address_is_one_source_that_fails(site, tmp_path, there):
+    site.redirects["a.bin"], site.files["mirror"] = there, b"whole"
+    with pytest.raises(OSError, match=r"a\.bin: it, or what it leads to, cannot be read as an address \("):
+        downloads.download(site.at("a.bin"), tmp_path / "a.bin")
+    assert downloads.download([site.at("a.bin"), site.at("mirror")], tmp_path / "a.bin").read_bytes() == b"whole"
+
+
+def test_a_length_that_no_file_has_tells_nothing(site, tmp_path):
+    site.files["a.bin"], site.lengths, site.headers = b"whole", False, {"Content-Length": "9" * 5000}
+    assert downloads.download(site.at("a.bin"), tmp_path / "a.bin").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("url", ["https://[bad/x", "https://a.org:port/x", "https://:443/x"])
+def test_an_address_that_is_none_is_named(tmp_path, url):
+    with pytest.raises(ValueError) as caught:
+        downloads.download(url, tmp_path / "a.bin")
+    assert str(caught.value) == f"urls: expected addresses that begin with https://, got {url!r}."
+
+
+def test_a_mirror_without_https_is_refused_before_anything_comes(write, site):
+    mirror = '[[source]]\nname = "mirror"\nbase = "http://mirror.org/set"\npriority = 2\n'
+    with pytest.raises(ValueError, match=r"source\.1\.base: expected an address that starts with https://, got 'http:"):
+        write(source=f'[[source]]\nname = "here"\nbase = "{site.at("set")}"\n{mirror}')
+    page = mirror.replace("priority", 'kind = "page"\npriority')
+    manifest = write(source=f'[[source]]\nname = "here"\nbase = "{site.at("set")}"\n{page}')
+    assert len(fetch(manifest, accept_licence=True).files) == 5
+
+
+def test_whatever_is_wrong_with_one_file_the_others_come(write, monkeypatch):
+    def picky(urls, target, **known):
+        if target.parent.name == "sub-01":
+            raise ValueError(f"{target}: not to my taste.")
+        return downloads.download(urls, target, **known)
+
+    monkeypatch.setattr(jobs, "download", picky)
+    with pytest.raises(OSError, match=r"toy: 1 files could not be fetched\. .*eeg\.set: not to my taste\.$"):
+        fetch(write(), accept_licence=True)
+    assert status(write()).total.files == 4
+
+
+# ---- while another process is at work -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(monkeypatch):
+    """Another one at work: it holds a lock until somebody is warned, does something, and lets go."""
+    monkeypatch.setattr(landing, "_PATIENCE", 0.02)
+    threads, warned = [], []
+
+    def at_work(lock, work=lambda: None):
+        held, heard = threading.Event(), threading.Event()
+
+        def hold():
+            with FileLock(lock):
+                held.set()
+                heard.wait(60)
+                work()
+
+        def warn(message, stacklevel):
+            warned.append(message)
+            heard.set()
+
+        monkeypatch.setattr(landing, "warnings", SimpleNamespace(warn=warn))
+        threads.append(threading.Thread(target=hold))
+        threads[-1].start()
+        held.wait(60)
+        return warned
+
+    yield at_work
+    for thread in threads:
+        thread.join()
+
+
+def test_who_waits_for_a_download_says_so_once_and_fetches_nothing(site, tmp_path, other):
+    target, lock = tmp_path / "a.bin", tmp_path / ".a.bin.lock"
+    warned = other(lock, lambda: target.write_bytes(b"whole"))
+    assert downloads.download(site.at("a.bin"), target, size=5).read_bytes() == b"whole"
+    assert site.asked == []
+    assert warned == [
+        f"{target}: another process is downloading this file, and holds {lock}. Waiting until it has ended. If you "
+        "know that there is none, stop this one, delete that file and run again."
+    ]
+
+
+def test_what_another_one_did_not_finish_is_fetched_after_it(site, tmp_path, other):
+    site.files["a.bin"] = b"whole"
+    warned = other(tmp_path / ".a.bin.lock")
+    assert downloads.download(site.at("a.bin"), tmp_path / "a.bin", size=5).read_bytes() == b"whole"
+    assert (len(site.asked), len(warned)) == (1, 1)
+
+
+def test_who_need_not_wait_long_says_nothing(site, tmp_path):
+    site.files["a.bin"], site.pauses["a.bin"] = b"whole" * 9, 0.1
+    job = {"urls": site.at("a.bin"), "target": tmp_path / "a.bin"}
+    threads = [threading.Thread(target=downloads.download, kwargs=job) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()  # a warning would be an error here
+    assert len(site.asked) == 1
+
+
+def test_who_waits_for_an_archive_to_be_unpacked_says_so(tmp_path, other):
+    archive = tmp_path / "all.zip"
+    archive.write_bytes(packed(MEMBERS))
+    (tmp_path / "x").mkdir()
+    warned = other(tmp_path / "x" / ".unpacking-all.zip.lock")
+    assert len(unpack(archive, tmp_path / "x")) == 3
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{archive}: another process is unpacking it into {tmp_path / 'x'}, and holds ")
+
+
+def test_who_waits_to_write_down_digests_says_so(write, site, tmp_path, other):
+    site.files["set/a.txt"] = b"first"
+    (tmp_path / "x").mkdir()
+    warned = other(tmp_path / "x" / ".digests.lock.tsv.lock")
+    fetch(
+        write([row("a.txt", b"first", "meta", digest=False)], top="verified = false"),
+        tmp_path / "x",
+        accept_licence=True,
+    )
+    assert [one.split(", and")[0] for one in warned] == [
+        f"{tmp_path / 'x' / 'digests.lock.tsv'}: another process is writing it"
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
+def test_who_waits_can_be_stopped(tmp_path):
+    script = (
+        "from eegic.datasets.public import landing; landing._PATIENCE = 0.02\n"
+        "from eegic.datasets.public.download import download\n"
+        f"download('https://example.org/a.bin', {str(tmp_path / 'a.bin')!r})\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "EEGIC_OFFLINE"}
+    with (
+        FileLock(tmp_path / ".a.bin.lock"),
+        subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=environment) as waiting,
+    ):
+        try:
+            assert "another process is downloading this file" in waiting.stderr.readline()
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.wait(60) != 0
+            assert waiting.stderr.read().rstrip().endswith("KeyboardInterrupt")
+        finally:
+            waiting.kill()
+    assert os.listdir(tmp_path) == [".a.bin.lock"]
+
+
+def test_what_another_one_unpacked_meanwhile_stays(write, site, monkeypatch):
+    site.files["set/download/7"], rows = in_archive()
+    manifest = write(rows)
+    load, before = jobs.Job.load, []
+
+    def after_another(job, files, progress):
+        if not before:
+            before.append(job)
+            fetch(manifest, accept_licence=True)
+        return load(job, files, progress)
+
+    monkeypatch.setattr(jobs.Job, "load", after_another)
+    root = fetch(manifest, accept_licence=True).root
+    assert names(root) == ["all.zip", "stim.mat", "sub-01.mat", "sub-02.mat"], "none of them is called bad"
+    assert len(site.asked) == 1
+
+
 def test_sources_follow_their_priority(write, site):
     second = f'[[source]]\nname = "b"\nbase = "{site.at("set")}"\npriority = 2\n'
     first = f'[[source]]\nname = "a"\nbase = "{site.at("gone")}"\npriority = 1\n'
@@ -401,6 +578,82 @@ def test_a_wrong_member_does_not_get_its_name(write, site):
     ):
         fetch(manifest, accept_licence=True)
     assert states(verify(manifest))["sub-01.mat"] == "missing"
+
+
+def test_every_wrong_member_is_put_aside_and_the_others_are_remembered(write, site):
+    site.files["set/download/7"], rows = in_archive(sub01=b"something else", sub02=b"something, too")
+    rows[-1] = (rows[-1][0], "", "", "", *rows[-1][4:])
+    manifest = write(rows, top="verified = false")
+    with pytest.raises(
+        OSError, match=r"toy: 1 archives could not be unpacked\. .*sub-01\.mat: .*sub-02\.mat: expected"
+    ):
+        fetch(manifest, accept_licence=True)
+    root = data_root(manifest)
+    assert names(root) == ["all.zip", "digests.lock.tsv", "stim.mat", "sub-01.mat.bad", "sub-02.mat.bad"]
+    assert sha(b"sound") in (root / "digests.lock.tsv").read_text()
+
+
+def test_what_fails_keeps_no_archive_from_being_unpacked(write, site):
+    """One file is not there, one archive is damaged, one holds a wrong member: what is right is there afterwards."""
+    damaged = b"PK but nothing else"
+    site.files |= {"set/bad.zip": damaged, "set/one.zip": packed(MEMBERS), "set/two.zip": packed(MEMBERS)}
+    member = {"participant": "*", "source_path": "top/stim.mat"}
+    manifest = write(
+        [
+            row("gone.zip", b"gone"),
+            row("bad.zip", damaged),
+            row("wrong.mat", b"else", archive="one.zip", **member),
+            row("one.zip", packed(MEMBERS)),
+            row("right.mat", b"sound", archive="two.zip", **member),
+            row("two.zip", packed(MEMBERS)),
+            row("lost.mat", b"sound", archive="away.zip", **member),
+            row("away.zip", b"away"),
+        ]
+    )
+    with pytest.raises(OSError) as caught:
+        fetch(manifest, accept_licence=True, accept_unknown_licence=True)
+    said = str(caught.value)
+    assert "toy: 2 files could not be fetched. " in said
+    assert "2 archives could not be unpacked. " in said
+    for name in (
+        "gone.zip: no source",
+        "away.zip: no source",
+        "bad.zip: expected a whole",
+        "wrong.mat: expected 4 bytes",
+    ):
+        assert name in said
+    assert names(data_root(manifest)) == ["bad.zip", "one.zip", "right.mat", "two.zip", "wrong.mat.bad"]
+
+
+def test_a_disk_that_fills_up_ends_unpacking_at_once(write, site, monkeypatch):
+    def full(archive, folder, **_):
+        tried.append(archive.name)
+        raise OSError(errno.ENOSPC, f"{archive} does not fit on the disk")
+
+    tried = []
+    site.files |= {"set/one.zip": packed(MEMBERS), "set/two.zip": packed(MEMBERS)}
+    monkeypatch.setattr(jobs, "unpack", full)
+    with pytest.raises(OSError, match="does not fit on the disk") as caught:
+        fetch(write([row(name, packed(MEMBERS)) for name in ("one.zip", "two.zip")]), accept_licence=True)
+    assert (caught.value.errno, tried) == (errno.ENOSPC, ["one.zip"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("1.5\tsha256\t" + "0" * 64, "invalid literal"),
+        ("5\tsha256\tcut", "64 hexadecimal"),
+        ("5\tcrc\t0", "one of 'sha256'"),
+    ],
+)
+def test_a_row_of_the_lock_that_cannot_be_read_is_named(write, tmp_path, cells, why):
+    manifest = write([row("a.txt", b"first", "meta", digest=False)], top="verified = false")
+    (tmp_path / "a.txt").write_bytes(b"first")
+    (tmp_path / "digests.lock.tsv").write_text(f"path\tbytes\talgo\tdigest\tarchive\na.txt\t{cells}\t\n")
+    with pytest.raises(
+        ValueError, match=rf"digests\.lock\.tsv: expected the bytes and .* a\.txt .*{why}.*Delete its row\.$"
+    ):
+        fetch(manifest, tmp_path)
 
 
 def test_members_without_digests_are_kept_and_compared(write, site):

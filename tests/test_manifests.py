@@ -163,6 +163,16 @@ def test_pianists_are_the_second_half_of_dilibach():
             r"line 6: source.1.base is missing[\s\S]*line 8: source.1.bas .* Did you mean 'base'\?",
         ),
         ('title = "A"\n[[source]]\nname = "a"\nbase = "file:///etc/passwd"\n', r"line 5: source.0.base: .* https://"),
+        (
+            'title = "A"\n[[source]]\nname = "a"\nbase = "http://a.org"\n',
+            r"line 5: source.0.base: expected an address that starts with https://, got 'http://a.org', from which no "
+            r'file is taken. Give one of https, or write kind = "page" if it is for people.$',
+        ),
+        (
+            'title = "A"\n[[source]]\nname = "a"\nbase = "https://[a/b"\n',
+            r"line 5: source.0.base: .* from which no file",
+        ),
+        ('title = "A"\n[[source]]\nname = "a"\nkind = "page"\nbase = "a.org"\n', r"line 6: source.0.base: .* https://"),
         ('title = "A"\nn_participants = "20"\n', r"line 3: n_participants: expected .*'unknown', got '20'"),
         ('title = "A"\nn_participants = 0\n', r"line 3: n_participants: expected greater than 0"),
         ('title = "A"\nverified = "no"\n', r"line 3: verified: .* got 'no'"),
@@ -177,6 +187,15 @@ def test_pianists_are_the_second_half_of_dilibach():
 def test_a_wrong_setting_is_named_with_its_line(toml, message, tmp_path):
     with pytest.raises(ValueError, match=r"dataset\.toml.*" + message):
         load_manifest(made(tmp_path, toml))
+
+
+def test_pages_for_people_need_no_https_and_this_machine_none_either(tmp_path):
+    toml = 'title = "A"\n[[source]]\nname = "a"\nkind = "page"\nbase = "http://a.org"\n'
+    toml += '[[source]]\nname = "b"\nbase = "http://localhost:8000/b"\n'
+    assert [one.base for one in load_manifest(made(tmp_path, toml)).sources] == [
+        "http://a.org",
+        "http://localhost:8000/b",
+    ]
 
 
 def test_the_id_is_the_name_of_the_folder(tmp_path):

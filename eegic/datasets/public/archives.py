@@ -19,10 +19,8 @@ from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from filelock import FileLock
-
 from eegic import _checks
-from eegic.datasets.public.landing import amount, check_space, make_folder, minding_full_disk, settle, write_all
+from eegic.datasets.public.landing import alone, amount, check_space, make_folder, minding_full_disk, settle, write_all
 
 _CHUNK = 2**20
 _SMALL = 2**24  # bytes to which any archive may expand, however small it is
@@ -116,7 +114,7 @@ def unpack(
         targets = {path: place(folder, path) for path in chosen}
         make_folder(folder, folder)
         draft = folder / f".unpacking-{archive.name}"
-        with FileLock(f"{draft}.lock"):
+        with alone(Path(f"{draft}.lock"), f"{archive}: another process is unpacking it into {folder}"):
             try:
                 _unpack(archive, chosen, targets, read, draft)
             finally:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from eegic import _checks, _files
+from eegic.datasets.public.addresses import is_local, may_give_files
 from eegic.datasets.public.landing import (
     Expected,
+    alone,
     amount,
     bad_of,
     beside,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["amount", "download"]
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 _CHUNK = 2**18
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds before a source is asked once more
 _MOST_REDIRECTS = 10
@@ -87,8 +86,9 @@ def download(
     -----
     Bytes come into `.NAME.part` beside the target; `.NAME.part.json` tells whence. A cut connection is taken up where
     it ended, in the same call and in a later one, if the source says that its file is still the same one, or if a
-    digest will tell. Of two calls for one file, the later waits until the earlier has ended. A file of the wrong
-    digest is kept as `NAME.bad` and never gets the final name; so is a wrong file that stood under that name before.
+    digest will tell. Of two calls for one file, the later waits until the earlier has ended, and after some seconds
+    warns that it does. A file of the wrong digest is kept as `NAME.bad` and never gets the final name; so is a wrong
+    file that stood under that name before.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def download(
         )
     make_folder(target.parent, target)
     lock = beside(target, ".lock")
-    with FileLock(lock):
+    with alone(lock, f"{target}: another process is downloading this file"):
         if not _is_right(target, expected):  # another process may have fetched it meanwhile
             _Download(target, expected, timeout, progress).from_any(addresses)
         with contextlib.suppress(OSError):  # who waits for it will find the file there
@@ -202,6 +202,8 @@ class _Download:
             response = self._ask(url, conditions)
         except requests.RequestException as error:
             raise (_CutError if self.moved else _RefusedError)(_why(error)) from error
+        except ValueError as error:  # of urllib and urllib3, above all where a redirect leads
+            raise _RefusedError(f"it, or what it leads to, cannot be read as an address ({error})") from error
         with response:
             try:
                 self._receive(response, url, offset)
@@ -240,8 +242,8 @@ class _Download:
 
     def _may_lead(self, here: str, there: str) -> bool:
         scheme = urlsplit(there).scheme
-        if _is_local(there):
-            return _is_local(here) and scheme in ("http", "https")
+        if is_local(there):
+            return is_local(here) and scheme in ("http", "https")
         return scheme == "https" or (scheme == "http" and self.expected.digest is not None)
 
     def _receive(self, response: requests.Response, url: str, offset: int) -> None:
@@ -273,8 +275,8 @@ class _Download:
         """First byte of the body, and bytes of the whole file if the source tells."""
         if response.status_code == 200:
             length = response.headers.get("Content-Length", "")
-            return 0, int(length) if length.isdecimal() else None
-        told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+            return 0, int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+        told = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", response.headers.get("Content-Range", "").strip())
         if told is None or int(told[1]) != offset:
             self._discard()
             raise _CutError("other bytes came than were asked for")
@@ -343,14 +345,9 @@ def _addresses(urls: str | Iterable[str]) -> list[str]:
     if not urls:
         raise ValueError("urls: expected at least one address, got none.")
     for url in urls:
-        parts = urlsplit(url)
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_local(url))):
+        if not may_give_files(url):
             raise ValueError(f"urls: expected addresses that begin with https://, got {url!r}.")
     return urls
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).hostname in _LOCAL
 
 
 def _why(error: BaseException) -> str:

@@ -136,7 +136,7 @@ def fetch(
     FileNotFoundError
         If files are missing that can be fetched only by hand. The message says whence, and where to put them.
     OSError
-        If files could not be fetched. What has come is kept: call again to go on.
+        If files could not be fetched, or archives not unpacked. What has come is kept: call again to go on.
 
     Notes
     -----
@@ -152,16 +152,15 @@ def fetch(
     missing = [file for file in job.files if not job.is_right(file)]
     archives = {file.archive: job.by_path[file.archive] for file in missing if file.archive}
     loads = [file for file in missing if not file.archive] + [a for a in archives.values() if not job.is_right(a)]
+    failed: dict[str, str] = {}
     if loads:
         job.check_access(loads)
         job.check_licence(loads, missing, accept_licence, accept_unknown_licence)
         job.check_room(loads, missing)
-        job.load(loads, progress)
-    for path, archive in archives.items():
-        job.unpack_members(archive, [file for file in missing if file.archive == path])
-    for file in job.files:
-        if job.is_unlisted_archive(file):
-            job.unpack_all(file)
+        failed = job.load(loads, progress)
+    packed = [*archives.values(), *filter(job.is_unlisted_archive, job.files)]
+    damaged = job.unpack_archives([archive for archive in packed if archive.path not in failed], missing)
+    job.check_failures(failed, damaged)
     fetched = sum(job.target(file).stat().st_size for file in loads)
     return Fetched(job.root, tuple(map(job.target, job.files)), fetched, len(job.files) - len(missing))
 

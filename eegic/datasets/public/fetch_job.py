@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import FileLock
-
 from eegic import _checks, _files
 from eegic.datasets.public import tables
 from eegic.datasets.public.archives import place, unpack
 from eegic.datasets.public.download import download
-from eegic.datasets.public.landing import Expected, amount, bad_of, check_space, digest_of, part_of
+from eegic.datasets.public.landing import Expected, alone, amount, bad_of, check_space, digest_of, part_of
 from eegic.datasets.public.manifest import File, Manifest, data_home, load_manifest
 
 ROLES = ("eeg", "stim", "meta")
@@ -123,7 +121,16 @@ class Job:
     @cached_property
     def lock(self) -> dict[str, tables.Row]:
         """Digests that files had when they came, by path."""
-        return {row["path"]: row for row in tables.read_rows(self.root / LOCK, _LOCK_COLUMNS)}
+        rows = {row["path"]: row for row in tables.read_rows(self.root / LOCK, _LOCK_COLUMNS)}
+        for path, row in rows.items():
+            try:
+                locked(row)
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.root / LOCK}: expected the bytes and the digest that {path} had when it came, got what "
+                    f"cannot be read ({error}). Delete its row."
+                ) from error
+        return rows
 
     def target(self, file: File) -> Path:
         """Where a file lies."""
@@ -197,11 +204,11 @@ class Job:
         folder = next(one for one in (self.root, *self.root.absolute().parents) if one.is_dir())
         check_space(folder, self.root, max(0, needed - there))
 
-    def load(self, files: Sequence[File], progress: bool) -> None:
-        """Fetch files; those that fail do not keep the others from coming, unless several do in a row."""
+    def load(self, files: Sequence[File], progress: bool) -> dict[str, str]:
+        """Fetch files; tell by path why some did not come, which keeps no others away unless several fail in a row."""
         from tqdm import tqdm
 
-        failures: list[str] = []
+        failed: dict[str, str] = {}
         row = 0
         bar = tqdm(files, desc=self.manifest.id, unit="file", delay=2, disable=None if progress else True)
         for file in bar:
@@ -209,41 +216,72 @@ class Job:
             size = {"size": known.size, "algo": known.algo, "digest": known.digest}
             try:
                 path = download(self._urls(file), self.target(file), progress=progress, **size)  # type: ignore[arg-type]
-            except OSError as error:
-                if error.errno in _files.NO_ROOM or os.environ.get("EEGIC_OFFLINE"):
+            except (OSError, ValueError) as error:
+                if _is_full(error) or os.environ.get("EEGIC_OFFLINE"):
                     raise
-                failures.append(str(error))
+                failed[file.path] = str(error)
                 row += 1
                 if row == _MOST_FAILURES:
-                    break
+                    bar.close()
+                    self.check_failures(failed)
                 continue
             row = 0
             self._keep([(file.path, path, "")] if known.digest is None else [])
         bar.close()
-        if failures:
-            hint = self._hint(files)
-            raise OSError(f"{self.manifest.id}: {len(failures)} files could not be fetched. {' '.join(failures)}{hint}")
+        return failed
 
-    def unpack_members(self, archive: File, files: Sequence[File]) -> None:
+    def unpack_archives(self, archives: Iterable[File], missing: Sequence[File]) -> list[str]:
+        """Unpack what is missing of archives, or all where members are not listed; tell why some cannot be unpacked."""
+        damaged = []
+        for archive in archives:
+            members = [file for file in missing if file.archive == archive.path]
+            try:
+                if members:
+                    self._unpack_members(archive, members)
+                else:
+                    self._unpack_all(archive)
+            except (OSError, ValueError) as error:
+                if _is_full(error):
+                    raise
+                damaged.append(str(error))
+        return damaged
+
+    def check_failures(self, failed: Mapping[str, str], damaged: Sequence[str] = ()) -> None:
+        """Say at the end which files did not come, and which archives could not be unpacked."""
+        said = [f"{len(failed)} files could not be fetched.", *failed.values()] if failed else []
+        said += [f"{len(damaged)} archives could not be unpacked.", *damaged] if damaged else []
+        if any(self.by_path[path].digest is None and path in self.lock for path in failed):
+            said.append(f"If the source has published other files, delete their rows in {self.root / LOCK}.")
+        if said:
+            raise OSError(f"{self.manifest.id}: {' '.join(said)}")
+
+    def _unpack_members(self, archive: File, files: Sequence[File]) -> None:
         """Unpack listed members, and check that they are what the manifest says."""
+        files = [file for file in files if not self.is_right(file)]  # another process may have unpacked some meanwhile
+        if not files:
+            return
         for file in files:
             if self.target(file).is_file():  # a wrong one
                 os.replace(self.target(file), bad_of(self.target(file)))
         unpack(self.target(archive), self.root, members={file.source_path or file.path: file.path for file in files})
+        wrong: dict[str, str] = {}
         for file in files:
-            if wrong := self.expected(file).fault(self.target(file)):
-                os.replace(self.target(file), bad_of(self.target(file)))
-                raise OSError(
-                    f"{self.target(file)}: {wrong}. It came out of {archive.path} and is kept as "
-                    f"{bad_of(self.target(file)).name}. Correct the manifest, or ask who made the archive."
+            if fault := self.expected(file).fault(self.target(file)):
+                bad = bad_of(self.target(file))
+                os.replace(self.target(file), bad)
+                wrong[file.path] = (
+                    f"{self.target(file)}: {fault}. It came out of {archive.path} and is kept as {bad.name}."
                 )
-        self._keep([(f.path, self.target(f), "") for f in files if self.expected(f).digest is None])
+        right = [file for file in files if file.path not in wrong]
+        self._keep([(file.path, self.target(file), "") for file in right if self.expected(file).digest is None])
+        if wrong:
+            raise OSError(f"{' '.join(wrong.values())} Correct the manifest, or ask who made the archive.")
 
     def is_unlisted_archive(self, file: File) -> bool:
         """Whether a wanted file is an archive; it is wanted itself only if the manifest lists none of its members."""
         return not file.archive and file.path.lower().endswith(_ARCHIVES)
 
-    def unpack_all(self, file: File) -> None:
+    def _unpack_all(self, file: File) -> None:
         """Unpack an archive whose members nobody lists, unless all that came out of it is still there."""
         known = [(place(self.root, path), row) for path, row in self.lock.items() if row.get("archive") == file.path]
         if known and all(path.is_file() and not locked(row).size_fault(path) for path, row in known):
@@ -266,7 +304,7 @@ class Job:
             }
             for name, path, archive in files
         }
-        with FileLock(self.root / f".{LOCK}.lock"):
+        with alone(self.root / f".{LOCK}.lock", f"{self.root / LOCK}: another process is writing it"):
             self.__dict__.pop("lock", None)  # others may have added to it
             known = {**self.lock, **rows}
             tables.write_rows(self.root / LOCK, _LOCK_COLUMNS, [known[name] for name in sorted(known)])
@@ -278,11 +316,6 @@ class Job:
     def _bases(self) -> list[str]:
         return [source.base for source in self.manifest.sources if source.kind == "http"]
 
-    def _hint(self, files: Sequence[File]) -> str:
-        if not any(file.digest is None and file.path in self.lock for file in files):
-            return ""
-        return f" If the source has published other files, delete their rows in {self.root / LOCK}."
-
 
 def _people(manifest: Manifest, participants: str | Sequence[str] | None) -> set[str] | None:
     if participants is None:
@@ -292,6 +325,11 @@ def _people(manifest: Manifest, participants: str | Sequence[str] | None) -> set
     return {
         _checks.one_of(f"{manifest.id}: participants", str(one).removeprefix("sub-"), sorted(known)) for one in asked
     }
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk has no room: no other file has, either."""
+    return isinstance(error, OSError) and error.errno in _files.NO_ROOM
 
 
 def locked(row: tables.Row) -> Expected:

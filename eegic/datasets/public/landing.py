@@ -1,4 +1,4 @@
-"""How files take their places: drafts, digests, room on the disk."""
+"""How files take their places: drafts, digests, room on the disk, and one process at a time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import hashlib
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from eegic import _checks, _files
 
 ALGORITHMS = {"sha256": 64, "md5": 32}  # and the length of their digests in hexadecimal
+_PATIENCE = 3.0  # seconds; who waits longer for another process is told
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,33 @@ def settle(draft: Path, target: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def alone(lock: Path, others: str) -> Iterator[None]:
+    """Keep other processes out; while one is at work, wait until it has ended, and say after some seconds what for.
+
+    Parameters
+    ----------
+    lock : Path
+        The file that whoever is at work holds.
+    others : str
+        What another process is doing then, as the beginning of a sentence.
+    """
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=_PATIENCE)
+    except Timeout:
+        warnings.warn(
+            f"{others}, and holds {lock}. Waiting until it has ended. If you know that there is none, stop this one, "
+            "delete that file and run again.",
+            stacklevel=4,
+        )
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def check_space(folder: Path, target: Path, needed: int) -> None:

@@ -17,18 +17,26 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
 )
 
 from eegic.datasets.public import tables
+from eegic.datasets.public.addresses import may_give_files
 from eegic.datasets.public.tables import UNKNOWN, Row
 
 _Unknown = Literal["unknown"]
 _HEX = {"sha256": 64, "md5": 32}
 
 
-def _url(text: str) -> str:
+def _url(text: str, source: ValidationInfo) -> str:
+    """The address of a source; where it is for people, http will do."""
     if not re.fullmatch(r"https?://[^\s/]+\S*", text):
         raise ValueError(f"expected an address that starts with https://, got {text!r}.")
+    if source.data.get("kind") == "http" and not may_give_files(text):
+        raise ValueError(
+            f"expected an address that starts with https://, got {text!r}, from which no file is taken. Give one of "
+            'https, or write kind = "page" if it is for people.'
+        )
     return text
 
 
@@ -79,7 +87,7 @@ class Source(Record):
         ``"http"``: `base`, a slash, and the path of a file make its address. ``"page"``: a page for people, from which
         nothing is fetched.
     base : str
-        Address.
+        Address; of https where files come from it.
     priority : int
         The lowest is tried first.
     """
