@@ -250,6 +250,23 @@ class TestParticipant:
         assert "no standard errors were given, so the feature counts as exact" in text
         assert "38 %" in text
 
+    def test_what_else_there_is_to_know_stands_with_the_notes(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(participant_report, "_add_figures", lambda page, result: None)
+        result = dataclasses.replace(tracked(), notes=("of the analysis",))
+        report_participant(result, tmp_path / "a.html", notes=[f"eeg: {EVIL}", "tracking: an edge"])
+        text = Reader(tmp_path / "a.html").text
+        notes = text[text.index("Notes of the analysis") : text.rindex("Settings and versions")]
+        assert notes.split("Notes of the analysis")[1].strip() == f"of the analysiseeg: {EVIL}tracking: an edge"
+
+    @pytest.mark.parametrize(
+        ("notes", "message"), [("one", "notes: .* got str. Write"), ([3], r"notes\[0\]: .* got int")]
+    )
+    def test_what_are_no_notes_is_refused(self, group, tmp_path, notes, message):
+        for write, result in ((report_participant, tracked()), (report_group, group)):
+            with pytest.raises(TypeError, match=message):
+                write(result, tmp_path / "a.html", notes=notes)
+        assert not list(tmp_path.iterdir())
+
     def test_a_group_is_sent_elsewhere(self, group, tmp_path):
         with pytest.raises(TypeError, match="result: expected a Tracking, .* got GroupResult. `report_group` writes"):
             report_participant(group, tmp_path / "a.html")
@@ -339,6 +356,27 @@ class TestGroup:
     def test_those_who_were_left_out_are_named(self, folder):
         text = Reader(folder / "group.html").text
         assert re.search(r"Left out\s*Jörg", text)
+
+    def test_who_is_not_in_the_group_is_told_with_the_reason(self, group, tmp_path, monkeypatch):
+        monkeypatch.setattr(group_report, "_add_figures", lambda page, group: None)
+        absent = {"missing": {"sub-03": EVIL}, "left_out": {"Jörg": "slept."}}
+        report_group(group, tmp_path / "a.html", **absent, participants=[tracked()], notes=[f"group: {EVIL}"])
+        text = Reader(tmp_path / "a.html").text
+        assert f"1 of 5 participants is missing (sub-03: {EVIL}) and 1 was left out (Jörg: slept)." in text
+        assert re.search(r"Left out\s*Jörg: slept\s*Notes", text)
+        assert text.index("were put together") < text.index("is missing") < text.index("Temporal response functions")
+        assert f"group: {EVIL}" in text[text.rindex("Notes") :]
+
+    @pytest.mark.parametrize("name", ["missing", "left_out"])
+    def test_a_reason_belongs_to_somebody_who_is_not_in_the_group(self, group, tmp_path, name):
+        for people, error, message in (
+            (["sub-03"], TypeError, "expected a dictionary from participants to reasons, got list"),
+            ({"sub-03": None}, TypeError, "expected texts, got 'sub-03': None"),
+            ({group.participants[0]: "slept"}, ValueError, "is in the group. Name those who are not"),
+        ):
+            with pytest.raises(error, match=f"{name}: .*{message}"):
+                report_group(group, tmp_path / "a.html", **{name: people})
+        assert not list(tmp_path.iterdir())
 
     def test_the_line_of_python_repeats_the_test(self, group, monkeypatch):
         people = [evil(number) for number in range(4)]

@@ -11,7 +11,7 @@ import pytest
 from handmade import tracked
 
 from eegic import group_test
-from eegic.reports import numbers, words
+from eegic.reports import numbers, of_group, words
 from eegic.reports.claims import claims
 from eegic.reports.of_group import smallest
 
@@ -226,6 +226,24 @@ class TestGroups:
             "is .025",
         ):
             assert said in text
+
+    @pytest.mark.parametrize(
+        ("missing", "left_out", "told"),
+        [
+            ({"a": "no EEG."}, {}, "1 of 6 participants is missing (a: no EEG)."),
+            ({}, {"a": ""}, "1 participant was left out (a)."),
+            ({"a": "a: no\n\nEEG"}, {"b": "b, trial 0: slept"}, "(a: no EEG) and 1 was left out (b, trial 0: slept)."),
+            (
+                {"a": "x", "b": "y", "c": "x"},
+                {"d": "z", "e": "z"},
+                "3 of 8 participants are missing (a and c: x; b: y) and 2 were left out (d and e: z).",
+            ),
+        ],
+    )
+    def test_who_is_not_in_the_group_is_told_after_the_data(self, group, missing, left_out, told):
+        data, absent, *rest = of_group.methods(group, missing, left_out).split("\n\n")
+        assert absent.endswith(told)
+        assert "\n\n".join([data, *rest]) == words.methods(group)
 
     def test_blocks_are_not_called_trials(self):
         cut = [changed(one, settings={"gap": 0.5}) for one in listeners()]

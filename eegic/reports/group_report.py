@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from eegic.reports import of_participant
 from eegic.reports.claims import claims
 from eegic.reports.group_tables import add_mixed, add_tests, table_of
 from eegic.reports.numbers import NONE, counted, level, p_value, seconds, signed
-from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
+from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_notes, check_target
 from eegic.results import GroupResult, Tracking
 from eegic.results.group import EVERYWHERE
 
@@ -27,6 +27,9 @@ def report_group(
     about: str | None = None,
     mixed: object = None,
     participants: Iterable[Tracking | str | os.PathLike[str]] | None = None,
+    missing: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
     progress: bool = True,
 ) -> None:
     """Write what was done with a group, and which claims that supports, as one HTML file that needs nothing else.
@@ -43,6 +46,13 @@ def report_group(
     participants : iterable of Tracking, or of paths to saved ones, optional
         Results that went into the group, for trials, minutes and channels of each participant. Those that the group
         does not have are listed as left out.
+    missing : dict of str to str, optional
+        Participants who should be in the group and are not, and why: recordings that could not be read, say. An empty
+        text for a reason that nobody knows.
+    left_out : dict of str to str, optional
+        Participants who were left out by decision, and why.
+    notes : sequence of str
+        What else there is to know, such as warnings that came up; listed, as they are, with the notes of the group.
     progress : bool
         True counts the figures, in a terminal, when drawing them takes longer than two seconds.
 
@@ -54,13 +64,15 @@ def report_group(
     """
     check_target(path)
     check_about(about)
+    check_notes(notes)
     group = _group(group)
+    missing, left_out = _absent(group, "missing", missing), _absent(group, "left_out", left_out)
     table, people = table_of(mixed), _people(participants)
     page = Page(_title(group), progress=progress)
     page.section("What was done")
     if about:
         page.prose(about)
-    page.prose(words.methods(group))
+    page.prose(words.methods(group, missing, left_out))
     page.section("What came out")
     page.cards(claims(group, mixed))
     add_tests(page, group)
@@ -71,7 +83,7 @@ def report_group(
     page.section("Figures")
     _add_figures(page, group)
     page.section("Participants")
-    _add_participants(page, group, people)
+    _add_participants(page, group, people, {**missing, **left_out}, notes)
     page.section("Settings and versions")
     _add_settings(page, group)
     page.save(path)
@@ -119,6 +131,23 @@ def _people(participants: object) -> dict[str, Tracking]:
     return found
 
 
+def _absent(group: GroupResult, name: str, people: object) -> dict[str, str]:
+    """Who is not in the group, and why, in order."""
+    if people is None:
+        return {}
+    if not isinstance(people, Mapping):
+        raise TypeError(
+            f"{name}: expected a dictionary from participants to reasons, got {type(people).__name__}. "
+            "Write {'sub-03': 'slept'}."
+        )
+    for who, why in people.items():
+        if not (isinstance(who, str) and isinstance(why, str)):
+            raise TypeError(f"{name}: expected texts, got {who!r}: {why!r}. Write {{'sub-03': 'slept'}}.")
+        if who in group.participants:
+            raise ValueError(f"{name}: {who!r} is in the group. Name those who are not.")
+    return dict(sorted(people.items()))
+
+
 def _add_figures(page: Page, group: GroupResult) -> None:
     bar = level(group.settings["level"])
     page.figure(
@@ -151,7 +180,13 @@ def _add_figures(page: Page, group: GroupResult) -> None:
         )
 
 
-def _add_participants(page: Page, group: GroupResult, people: Mapping[str, Tracking]) -> None:
+def _add_participants(
+    page: Page,
+    group: GroupResult,
+    people: Mapping[str, Tracking],
+    reasons: Mapping[str, str],
+    notes: Sequence[str],
+) -> None:
     row = group.region_row(EVERYWHERE)
     details = ("Trials", "EEG used", "Channels") if people else ()
     page.table(
@@ -176,9 +211,9 @@ def _add_participants(page: Page, group: GroupResult, people: Mapping[str, Track
     left = [name for name in people if name not in group.participants]
     if left:
         page.heading("Left out")
-        page.bullets(left)
+        page.bullets(words.with_reason([name], reasons.get(name, "")) for name in left)
     page.heading("Notes")
-    page.bullets(group.notes or ("none",))
+    page.bullets((*group.notes, *notes) or ("none",))
 
 
 def _details(person: Tracking | None) -> tuple[str, str, str]:

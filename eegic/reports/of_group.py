@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 _SKEWED = 1.0  # skewness beyond which a sign flip is far from its level
 _ROBUST = {"trimmed": "the trimmed mean", "median": "the median"}
 FEWEST = 6  # participants, for an interval of d
+_NOBODY: Mapping[str, str] = {}
 
 
-def methods(group: GroupResult) -> str:
-    """What was done, in four paragraphs: data, models, null, tests."""
+def methods(group: GroupResult, missing: Mapping[str, str] = _NOBODY, left_out: Mapping[str, str] = _NOBODY) -> str:
+    """What was done: data, models, null, tests, a paragraph each; after the data, who is not in the group, and why."""
     each = group.settings["each"]
     whole = each.get("gap", 0) is None
     stretches = counted(len(group.owner), "trial" if whole else "block") + ("" if whole else " of time")
@@ -46,7 +47,8 @@ def methods(group: GroupResult) -> str:
         f"{lags(group, each)} {estimation(each, held_out(each))}"
     )
     number = f" Each participant has {counted(group.null.shape[1], 'surrogate')}." if group.shared else ""
-    return "\n\n".join([data, models, f"{null(each)}{number}", _tests(group)])
+    absent = _absent(len(group.participants), missing, left_out)
+    return "\n\n".join([data, *absent, models, f"{null(each)}{number}", _tests(group)])
 
 
 def findings(group: GroupResult) -> str:
@@ -72,6 +74,37 @@ def reading(group: GroupResult) -> str:
 def quality(group: GroupResult) -> list[str]:
     """What a reader should know before trusting the numbers, a sentence or two each."""
     return [*_reach(group), *_skewed(group), *_pieces_in_common(group)]
+
+
+def with_reason(names: Iterable[str], reason: str) -> str:
+    """Participants and why something holds for them, in one line; a reason may name them itself."""
+    named, why = together(names, 40), " ".join(reason.split()).rstrip(".")
+    if why.startswith((f"{named}: ", f"{named}, ")):
+        return why
+    return f"{named}: {why}" if why else named
+
+
+def _absent(n: int, missing: Mapping[str, str], left_out: Mapping[str, str]) -> Iterator[str]:
+    """Who is not among the `n` participants of the group."""
+    parts = []
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        parts.append(
+            f"{len(missing)} of {counted(n + len(missing), 'participant')} {verb} missing ({_reasons(missing)})"
+        )
+    if left_out:
+        whom = str(len(left_out)) if missing else counted(len(left_out), "participant")
+        parts.append(f"{whom} {'was' if len(left_out) == 1 else 'were'} left out ({_reasons(left_out)})")
+    if parts:
+        yield f"{' and '.join(parts)}."
+
+
+def _reasons(people: Mapping[str, str]) -> str:
+    """People with reasons, those with the same one together."""
+    alike: dict[str, list[str]] = {}
+    for name, reason in people.items():
+        alike.setdefault(reason, []).append(name)
+    return "; ".join(with_reason(names, reason) for reason, names in alike.items())
 
 
 def _channels(group: GroupResult) -> str:

@@ -201,6 +201,15 @@ def check_about(about: object) -> None:
         )
 
 
+def check_notes(notes: object) -> None:
+    """Refuse what are no texts."""
+    if isinstance(notes, str) or not isinstance(notes, Sequence):
+        raise TypeError(f"notes: expected several texts, got {type(notes).__name__}. Write [one, other, ...].")
+    for number, note in enumerate(notes):
+        if not isinstance(note, str):
+            raise TypeError(f"notes[{number}]: expected a text, got {type(note).__name__}.")
+
+
 def as_rows(settings: Mapping[str, object]) -> list[tuple[str, str]]:
     """Names and values of settings for a reader, to four digits; a dictionary has a row per entry."""
     rows: list[tuple[str, str]] = []

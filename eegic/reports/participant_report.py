@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from eegic.eeg import Offsets, Participant
 from eegic.reports import of_participant as words
 from eegic.reports.figures import plot_trials
 from eegic.reports.numbers import counted, interval, p_value, percent, plain, signed
-from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_target
+from eegic.reports.page import LONGEST_TITLE, Page, as_rows, check_about, check_notes, check_target
 from eegic.results import GroupResult, Tracking
 
 
@@ -24,6 +24,7 @@ def report_participant(
     about: str | None = None,
     offsets: Offsets | None = None,
     quality: Participant | Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
     progress: bool = True,
 ) -> None:
     """Write what was done with one participant, and what came out, as one HTML file that needs nothing else.
@@ -40,6 +41,8 @@ def report_participant(
     quality : Participant, or dict of str to str, optional
         The participant that was analysed, whose history then stands in the report; or why channels are bad, as
         `find_bad_channels` says.
+    notes : sequence of str
+        What else there is to know, such as warnings that came up; listed, as they are, with the notes of the analysis.
     progress : bool
         True counts the figures, in a terminal, when drawing them takes longer than two seconds.
 
@@ -53,6 +56,7 @@ def report_participant(
     """
     check_target(path)
     check_about(about)
+    check_notes(notes)
     file = Path(result).name if isinstance(result, (str, os.PathLike)) else "result.npz"
     result = _tracking(result)
     _check_extras(result, offsets, quality)
@@ -66,7 +70,7 @@ def report_participant(
     page.section("Figures")
     _add_figures(page, result)
     page.section("Quality")
-    _add_quality(page, result, offsets, quality)
+    _add_quality(page, result, offsets, quality, notes)
     page.section("Settings and versions")
     _add_settings(page, result, file)
     page.save(path)
@@ -153,7 +157,7 @@ def _add_figures(page: Page, result: Tracking) -> None:
     )
 
 
-def _add_quality(page: Page, result: Tracking, offsets: Offsets | None, quality: object) -> None:
+def _add_quality(page: Page, result: Tracking, offsets: Offsets | None, quality: object, notes: Sequence[str]) -> None:
     page.prose("\n\n".join(words.quality(result)))
     page.table(
         "Added features",
@@ -191,7 +195,7 @@ def _add_quality(page: Page, result: Tracking, offsets: Offsets | None, quality:
         page.heading("History of the recording")
         page.bullets(quality.history or ("nothing was noted",))
     page.heading("Notes of the analysis")
-    page.bullets(result.notes or ("none",))
+    page.bullets((*result.notes, *notes) or ("none",))
 
 
 def _add_settings(page: Page, result: Tracking, file: str) -> None:
