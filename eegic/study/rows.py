@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+_DEATHS = ("TerminatedWorkerError", "BrokenProcessPool", "KilledWorker")
 _STATES = ("ok", "cached", "to do", "skipped", "failed", "crashed")
 
 
@@ -71,3 +73,12 @@ class Outcome:
 
 
 _SAID = {"ok": "computed", "cached": "there already"}
+
+
+def crashed(job: Any, why: BaseException) -> Row:
+    """The row of a job whose process did not live to write it, or could not begin."""
+    kind = type(why).__name__
+    if kind not in _DEATHS:
+        return Row(job.unit.stage, job.unit.label, "failed", error=f"{kind}: {why}")
+    advice = "its process was ended from outside or ran out of memory. Take fewer jobs at a time (--n-jobs)"
+    return Row(job.unit.stage, job.unit.label, "crashed", error=f"{kind}: {advice}.")

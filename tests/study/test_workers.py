@@ -1,12 +1,21 @@
 """The same rows from every backend; a worker that dies takes nothing with it but its own unit."""
 
+import json
 import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from workers_that_die import jobs, perform
 
+from eegic.study import cluster
 from eegic.study.workers import Workers, one_thread, workers
+
+GONE = "the scheduler of the Dask cluster is gone. Start it and its workers, then run again: the rest is kept."
 
 
 def told(backend, n_jobs, some, **options):
@@ -90,26 +99,106 @@ def test_workers_that_are_gone_for_good_are_replaced(monkeypatch):
     pytest.importorskip("distributed")
     import dask
 
-    from eegic.study import workers as module
-
-    monkeypatch.setattr(module, "_ROUND", 1.0)
+    monkeypatch.setattr(cluster, "_ROUND", 1.0)
     environment = dict(os.environ)
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}), workers("dask", 2, None) as run:
-        cluster = run.client.cluster
-        first = set(cluster.scheduler_info["workers"])
-        for nanny in list(cluster.workers.values()):
-            cluster.sync(nanny.close)
+        local = run.cluster.client.cluster
+        first = set(local.scheduler_info["workers"])
+        for nanny in list(local.workers.values()):
+            local.sync(nanny.close)
         assert {row.label: row.status for row in run(perform, jobs(3))} == {f"sub-{i:02d}": "ok" for i in range(3)}
-        assert not first & set(cluster.scheduler_info["workers"])
+        assert not first & set(local.scheduler_info["workers"])
     assert dict(os.environ) == environment  # which Dask changes
 
 
 def test_a_cluster_that_loses_its_workers_says_so():
     """Somebody else's cluster is not mended, but waited for."""
-    client = SimpleNamespace(
-        cluster=None, status="running", nthreads=dict, scheduler=SimpleNamespace(address="tcp://127.0.0.1:1")
+    states = []
+
+    def asked(_, callback_timeout):
+        if states == ["silence"]:
+            raise TimeoutError
+        return {"workers": {str(number): {"status": state} for number, state in enumerate(states)}}
+
+    scheduler = SimpleNamespace(address="tcp://127.0.0.1:1", identity=None)
+    client = SimpleNamespace(cluster=None, status="running", nthreads=dict, sync=asked, scheduler=scheduler)
+    run = cluster.Cluster(client)
+    told = {"no workers any more": [], "lack of memory": ["paused", "paused"], "does not answer": ["silence"]}
+    for said, now in told.items():
+        states[:] = now
+        with pytest.warns(UserWarning, match=said):
+            run._keep_up()
+        run._keep_up()  # once is enough
+    states[:] = ["paused", "running"]
+    run._keep_up()
+
+
+def test_without_its_scheduler_a_run_ends_in_words():
+    run = cluster.Cluster(SimpleNamespace(status="closed", nthreads=dict))
+    rows = list(run(perform, jobs(2)))
+    assert [row.status for row in rows] == ["crashed", "crashed"]
+    assert all("the scheduler of the Dask cluster is gone. Start it" in row.error for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_scheduler_that_dies_in_a_run_ends_it_in_words(tmp_path):
+    pytest.importorskip("distributed")
+    address = tmp_path / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address]
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", *options]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as scheduler:
+        try:
+            until = time.monotonic() + 60
+            while not address.exists() and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(0.2)
+            with (
+                pytest.warns(UserWarning, match="no workers yet"),
+                workers("dask", 1, json.loads(address.read_text())["address"]) as run,
+            ):
+                rows = iter(run(perform, jobs(2)))
+                threading.Timer(1.0, scheduler.kill).start()
+                found = {row.label: row for row in rows}
+        finally:
+            scheduler.kill()
+    assert set(found) == {"sub-00", "sub-01"}
+    assert {row.error for row in found.values()} == {GONE}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_only_what_was_under_way_is_computed_alone(monkeypatch):
+    """Of many jobs one takes its process with it: the others go on together."""
+    pools = []
+    parallel = Workers._parallel
+
+    def counted(self, function, some):
+        pools.append(len(some))
+        return parallel(self, function, some)
+
+    monkeypatch.setattr(Workers, "_parallel", counted)
+    with pytest.warns(UserWarning, match="A process was lost"):
+        states = told("loky", 2, jobs(20, deadly=(2,)))
+    assert states == {f"sub-{i:02d}": "crashed" if i == 2 else "ok" for i in range(20)}
+    assert pools[0] == 20 and pools.count(1) <= 6 and sum(pools[1:]) <= 20
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_run_that_is_killed():
+    script = "from workers_that_die import jobs, perform\nfrom eegic.study.workers import workers\nimport os, sys\n"
+    script += "with workers('loky', 2, None) as run:\n    list(run(perform, jobs(2)))\n"
+    script += "    from pathlib import Path\n    me = os.getpid()\n"
+    script += "    print(Path(f'/proc/{me}/task/{me}/children').read_text(), flush=True)\n    os.kill(me, 9)\n"
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("no /proc here")
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=120, cwd=Path(__file__).parent
     )
-    run = Workers("dask", 1, client=client)
-    with pytest.warns(UserWarning, match="no workers any more"):
-        run._keep_up()
-    run._keep_up()  # once is enough
+    children = [int(pid) for pid in done.stdout.split()]
+    assert children
+    until = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
