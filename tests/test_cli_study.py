@@ -1,7 +1,11 @@
 """A study from the command line: from `init` to `export`, with what is said and how it ends."""
 
+import json
+import os
 import re
+import shlex
 import shutil
+import subprocess
 from functools import partial
 from types import SimpleNamespace
 
@@ -13,6 +17,7 @@ from typer.main import get_command
 from eegic import cli, study
 from eegic.cli import app
 from eegic.study.lock import Lock
+from eegic.study.results import shown_otherwise, warned
 
 TINY = partial(study.example, n_participants=2, n_stimuli=4, duration=6.0, n_channels=4)
 COMMAND = get_command(app)  # made once: that takes longer than many a command
@@ -73,9 +78,9 @@ def test_help_tells_what_a_command_does_and_every_option(command, eegic):
 
 @pytest.mark.parametrize("form", ["bids", "cnd", "files", "manifest"])
 def test_init_writes_a_file_that_can_be_read_and_says_what_is_next(tmp_path, form, eegic):
-    file = tmp_path / "deep" / "piano.toml"
+    file = tmp_path / "deep and dark" / "piano.toml"
     result = eegic("init", file, "--format", form)
-    assert result.exit_code == 0 and result.output == f"-> {file}\nNext: eegic check {file}\n"
+    assert result.exit_code == 0 and result.output == f"-> {file}\nNext: eegic check '{file}'\n"
     assert file.read_text(encoding="utf-8") == study.template(form)
     assert read(file).settings.data.format == form
 
@@ -283,5 +288,141 @@ def test_export_says_what_it_wrote_and_replaces_nothing_unasked(finished, tmp_pa
     assert refusal(eegic("export", folder, "--to", tmp_path, "--format", "mtrf")).startswith(
         "eegic: --format: expected one of 'tables', 'cnd', 'bids', got 'mtrf'"
     )
-    result = eegic("export", folder, "--to", tmp_path, "--set", "trf.tmax=0.3")
-    assert result.exit_code == 2 and "nobody is analysed yet. Run the study first: `eegic run`." in result.said
+    other = ["--set", "output.folder=new", "--set", 'data.exclude={ 03 = "slept" }']
+    result = eegic("export", folder, "--to", tmp_path, *other)
+    assert result.exit_code == 2 and "nobody is analysed like this yet." in result.said
+    again = f"`{shlex.join(['eegic', 'run', str(folder), *other])}`"
+    assert result.said.endswith(f" Run the study first: {again}.\n")
+
+
+def test_results_of_other_settings_are_told_from_those_that_are_asked_for(finished, tmp_path, eegic):
+    folder = shutil.copytree(finished[0], tmp_path / "a copy")
+    other = ["--set", "null.n=4", "--set", 'data.exclude.03="slept in"']
+    assert eegic("run", folder, *other).exit_code == 0
+    shown = 'data.exclude = { 03 = "slept in" }, null.n = 4'
+    options = "--set 'data.exclude={ 03 = \"slept in\" }' --set null.n=4"
+    told = (
+        f"eegic: results/ shows {shown}; this asks for data.exclude = {{}}, null.n = 9. "
+        f"Pass {options} for what is shown."
+    )
+    assert eegic("status", folder).said == f"{told}\n"
+    result = eegic("export", folder, "--to", tmp_path / "tables")
+    assert result.exit_code == 2
+    assert result.said == f"{told} For what this asks for, run the study first: `eegic run '{folder}'`.\n"
+    assert not (tmp_path / "tables").exists()
+    result = eegic("export", folder, "--to", tmp_path / "tables", *shlex.split(options))
+    assert result.exit_code == 0, result.said
+    assert "sub-03" not in (tmp_path / "tables" / "scores.tsv").read_text()
+    for command in ("status", "group", "report"):
+        assert "this asks for" not in eegic(command, folder, *other).said
+    result = eegic("report", folder)
+    assert result.exit_code == 0 and result.said.startswith(f"{told}\n"), "it goes on: what it shows is asked for"
+    assert not eegic("status", folder).said and "this asks for" not in eegic("report", folder).said
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["output.store=store"], ""),
+        (["report.about=Two", "name=two", "run.device=cpu"], ""),
+        (["group.allow_missing=true"], ""),
+        (['features.more={kind="envelope"}'], ""),
+        (["run.seed=1"], "results/ shows run.seed = 0; this asks for run.seed = 1. Pass --set run.seed=0 for what is"),
+        (["group.mixed=", "trf.tmax=0.3"], 'shows trf.tmax = 0.2, group.mixed = "none"; this asks for trf.tmax = 0.3,'),
+        (
+            ['features={two={kind="envelope"}, onset={kind="envelope"}}', 'trf.baseline=["two"]'],
+            'and 4 more as in results/study.toml; this asks for trf.baseline = ["two"], no features.envelope.kind, no ',
+        ),
+    ],
+)
+def test_only_what_changes_numbers_is_another_setting(finished, changes, told):
+    line = shown_otherwise(read(finished[0] / "study.toml", *changes))
+    assert told in line if told else not line
+
+
+def test_a_group_without_those_who_failed_is_not_exchanged_for_none_in_silence(folder, eegic):
+    (folder / "raw" / "sub-02_eeg.fif").write_bytes(b"broken")
+    assert eegic("run", folder, "--allow-missing").exit_code == 1
+    told = "shows group.allow_missing = true; this asks for group.allow_missing = false."
+    assert told in eegic("status", folder).said
+    assert told in eegic("export", folder, "--to", folder / "tables").said
+    assert "shows" not in eegic("status", folder, "--set", "group.allow_missing=true").said
+
+
+def test_results_of_another_study_are_not_replaced(finished, tmp_path, eegic):
+    folder = shutil.copytree(finished[0], tmp_path / "copy")
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    (folder / "other.toml").write_text(text.replace('"small"', '"strict"'), encoding="utf-8")
+    before = (folder / "results" / "study.toml").read_bytes()
+    said = refusal(eegic("run", folder / "other.toml"))
+    assert said == (
+        f"eegic: other.toml: output.folder: {folder / 'results'} holds the results of another study, 'small' "
+        f"({folder / 'study.toml'}), which would be lost. Name another folder, such as results-other.\n"
+    )
+    assert (folder / "results" / "study.toml").read_bytes() == before
+    (folder / "study.toml").unlink()
+    assert eegic("group", folder / "other.toml").exit_code == 0, "it was renamed"
+    moved = folder.rename(tmp_path / "moved")
+    assert eegic("group", moved / "other.toml", "--set", "name=anew").exit_code == 0
+
+
+@pytest.mark.parametrize("place", ["raw", ".", "features/..", "stimuli"])
+def test_no_store_is_put_between_data(folder, place, eegic):
+    said = refusal(eegic("run", folder, "--set", f"output.store={place}"))
+    assert said.startswith(f"eegic: study.toml: output.store: {(folder / place).resolve()} holds ")
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(("more", "told"), [([], "goes on"), (["--force"], "begins anew")])
+def test_a_run_that_was_stopped_says_by_which_command_it_goes_on(tmp_path, original, monkeypatch, eegic, more, told):
+    def stopped(*given, **options):
+        raise KeyboardInterrupt
+
+    folder = shutil.copytree(original, tmp_path / "my study")
+    monkeypatch.setattr(study, "run_study", stopped)
+    words = ["run", str(folder), "--set", 'data.exclude={ 03 = "slept in" }', "--n-jobs", "2", *more]
+    result = eegic(*words)
+    assert result.exit_code == 130
+    assert f"`{shlex.join(['eegic', *words])}` {told}." in result.said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody tells whether a process lives")
+def test_status_tells_a_run_at_work_from_one_that_was_killed(folder, eegic):
+    with Lock(folder / "results") as lock:
+        told = json.loads(lock.path.read_text())
+        assert f"A run is at work: process {told['pid']} on {told['host']}, since " in eegic("status", folder).output
+        lock.path.write_text(json.dumps({**told, "host": "elsewhere"}))
+        seen = eegic("status", folder).output
+        assert "A run is at work, or was: process" in seen and "can be seen on elsewhere only." in seen
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        lock.path.write_text(json.dumps({**told, "pid": gone.pid}))
+        seen = eegic("status", folder).output
+        assert f"The last run did not come to its end: process {gone.pid} on" in seen and "(it is gone)" in seen
+        assert "at work" not in seen
+        lock.path.write_text("half a")
+        assert "process" not in eegic("status", folder).output
+
+
+def test_warnings_are_counted_at_the_end_of_a_run(finished, eegic):
+    folder, first = finished
+    told = re.search(r"(?m)^eegic: 3 warnings about 3 participants, e\.g\. sub-01: The chosen alpha .*", first.output)
+    assert told is not None and told[0].endswith("All in results/warnings.tsv.")
+    assert eegic("run", folder).said == f"{told[0]}\n", "also of what is there already"
+
+
+def test_a_line_about_warnings_is_a_line(tmp_path):
+    assert warned(tmp_path) == ""
+    (tmp_path / "warnings.tsv").write_text("stage\tunit\twarning\n")
+    assert warned(tmp_path) == ""
+    rows = [("features", "melody-01", "Quiet."), ("eeg", "sub-01", "word " * 90), ("tracking", "sub-01", "odd")]
+    for n, line in (
+        (1, "1 warning about 1 unit: melody-01: Quiet. All in "),
+        (2, "2 warnings about 1 participant and 1 other unit, e.g. melody-01: Quiet. All in "),
+        (3, "3 warnings about 1 participant and 1 other unit, e.g. melody-01: Quiet. All in "),
+    ):
+        table = "".join("\t".join(row) + "\n" for row in [("stage", "unit", "warning"), *rows[:n]])
+        (tmp_path / "warnings.tsv").write_text(table)
+        assert warned(tmp_path) == f"{line}{tmp_path.name}/warnings.tsv."
+    (tmp_path / "warnings.tsv").write_text("".join("\t".join(row) + "\n" for row in [("", "", ""), rows[1]]))
+    assert len(warned(tmp_path)) < 220 and " word ..." in warned(tmp_path)

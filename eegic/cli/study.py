@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from eegic.study import Study
+
 _File = Annotated[Path, typer.Argument(help="The study: a .toml file, or the folder that holds study.toml.")]
 _Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Another value than in the file: trf.tmax=0.5. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Another value than in the file, for this command: trf.tmax=0.5. Repeatable. data.exclude.P3=slept adds "
+        "to a table, 'data.exclude={P3=\"slept\"}' replaces the whole.",
+    ),
 ]
 _Jobs = Annotated[int, typer.Option("--n-jobs", help="Units at a time, one processor each; -1 for every core.")]
 _Backend = Annotated[
@@ -19,7 +29,7 @@ _Backend = Annotated[
 ]
 _Dask = Annotated[
     str | None,
-    typer.Option("--dask-address", help="Of a Dask scheduler, tcp://host:8786; see the tutorial on studies."),
+    typer.Option("--dask-address", help="Of a Dask scheduler, tcp://host:8786; see the page on clusters."),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Compute anew what is there.")]
 _Missing = Annotated[
@@ -51,7 +61,7 @@ def init(
     text = example(target.parent, form or "files") if simulate else template(form or "bids")
     with _files.replacing(target) as draft:
         draft.write_text(text, encoding="utf-8")
-    typer.echo(f"-> {target}\nNext: eegic check {target}")
+    typer.echo(f"-> {target}\nNext: {shlex.join(['eegic', 'check', str(target)])}")
 
 
 def check(
@@ -136,6 +146,7 @@ def status(
 
     study = read_study(file, change or ())
     typer.echo(stock(study))
+    _say_what_is_shown(study)
     if prune:
         with _alone():
             n, size = removed(study)
@@ -156,7 +167,13 @@ def export(
     from eegic.study import read_study
     from eegic.study.export import export_study
 
-    for path in export_study(read_study(file, change or ()), to, form, overwrite=overwrite):
+    study = read_study(file, change or ())
+    try:
+        paths = export_study(study, to, form, overwrite=overwrite)
+    except (ValueError, FileNotFoundError) as error:
+        first = shlex.join(["eegic", "run", str(file), *(word for one in change or () for word in ("--set", one))])
+        raise ValueError(str(error).replace("`eegic run`", f"`{first}`")) from error
+    for path in paths:
         typer.echo(f"-> {path}")
 
 
@@ -174,15 +191,18 @@ def _run(
     dry_run: bool = False,
 ) -> None:
     from eegic.study import read_study, run_study
+    from eegic.study.results import warned
 
     changes = [*(change or ()), *(["group.allow_missing=true"] if allow_missing else [])]
     study = read_study(file, changes)
+    if stages and not dry_run:
+        _say_what_is_shown(study)
     try:
         with _alone():
             outcome = run_study(
                 study,
-                participants=participants or (),
-                stages=stages or (),
+                participants=participants or None,
+                stages=stages or None,
                 n_jobs=n_jobs,
                 backend=backend,
                 dask_address=dask_address,
@@ -190,17 +210,30 @@ def _run(
                 dry_run=dry_run,
             )
     except KeyboardInterrupt:
-        typer.echo(f"eegic: stopped. Nothing is lost but what was under way; `eegic run {file}` goes on.", err=True)
+        again = f"`{shlex.join(['eegic', *sys.argv[1:]])}` {'begins anew' if force else 'goes on'}"
+        typer.echo(f"eegic: stopped. Nothing is lost but what was under way; {again}.", err=True)
         raise typer.Exit(130) from None
     typer.echo(outcome)
     if dry_run:
         return
+    told = warned(outcome.folder)
+    if told:
+        typer.echo(f"eegic: {told}", err=True)
     typer.echo(f"-> {outcome.folder}")
     if outcome.failed:
         typer.echo(
             f"eegic: {len(outcome.failed)} of {len(outcome.rows)} units are missing; see failures.tsv.", err=True
         )
         raise typer.Exit(1)
+
+
+def _say_what_is_shown(study: Study) -> None:
+    """Say in a line if the folder of the results shows those of other settings."""
+    from eegic.study.results import shown_otherwise
+
+    told = shown_otherwise(study)
+    if told:
+        typer.echo(f"eegic: {told}", err=True)
 
 
 @contextmanager

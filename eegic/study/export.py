@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from eegic import _checks, _files
 from eegic.study.ground import Ground
 from eegic.study.reading import Study
+from eegic.study.results import shown_otherwise
 from eegic.study.running import looked
 from eegic.study.settings import Shipped, columns
 from eegic.study.stages import eeg, features, group, tracking
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from eegic.series import FeatureSeries
 
 FORMS = ("tables", "cnd", "bids")
+_WITHOUT = {  # sections of the settings that do not matter to a form
+    "tables": ("report",),
+    "cnd": ("null", "group", "report"),
+    "bids": ("group", "report"),
+}
 
 
 def export_study(study: Study, to: Path, form: str = "tables", *, overwrite: bool = False) -> list[Path]:
@@ -40,15 +46,23 @@ def export_study(study: Study, to: Path, form: str = "tables", *, overwrite: boo
     -------
     list of Path
         What was written.
+
+    Raises
+    ------
+    ValueError
+        If the folder of the results shows those of other settings: what is written should be what was looked at.
     """
     _checks.one_of("form", form, FORMS)
+    otherwise = shown_otherwise(study, _WITHOUT[form])
+    if otherwise:
+        raise ValueError(f"{otherwise} For what this asks for, run the study first: `eegic run`.")
     ground = Ground(study)
     for _ in looked(ground, content=True):
         pass
     everyone = [f"sub-{who}" for who in ground.people]
     people = [who for who in everyone if ("tracking", who) in ground.entries]
     if not people:
-        raise FileNotFoundError(f"{study.out}: nobody is analysed yet. Run the study first: `eegic run`.")
+        raise FileNotFoundError(f"{study.out}: nobody is analysed like this yet. Run the study first: `eegic run`.")
     if len(people) < len(everyone):
         left = _checks.listed([who for who in everyone if who not in people])
         warnings.warn(f"not analysed yet, and left out: {left}.", stacklevel=2)

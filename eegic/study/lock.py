@@ -132,6 +132,15 @@ class Lock:
         return f"the lock of {who} ({why})"
 
 
+def holder(folder: Path) -> tuple[dict[str, Any], str] | None:
+    """Whose lock lies in a folder, and what became of them: "alive", "unseen" (from here), or how they ended."""
+    try:
+        found = _parsed(_content(folder / ".lock") or b"")
+    except OSError:
+        return None
+    return None if found is None else (found, _fate(found))
+
+
 def _myself() -> dict[str, Any]:
     """By what a process is told from all others, and what people want to know of it."""
     return {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 
 from eegic.study.ground import LACKS, STAGES, Ground
-from eegic.study.lock import Lock
+from eegic.study.lock import Lock, holder
 from eegic.study.reading import Study
 from eegic.study.results import last_failures
 from eegic.study.rows import Row
@@ -62,12 +61,17 @@ def prune(study: Study) -> tuple[int, int]:
 
 
 def _at_work(study: Study) -> list[str]:
-    """Who runs the study just now."""
-    try:
-        holder = json.loads((study.out / ".lock").read_bytes())
-        return [f"A run is at work: process {holder['pid']} on {holder['host']}, since {holder['started'][:19]} UTC."]
-    except (OSError, ValueError, KeyError, TypeError):
+    """Who runs the study just now, or did and was killed."""
+    found = holder(study.out)
+    if found is None:
         return []
+    who, fate = found
+    told = f"process {who['pid']} on {who['host']}, since {who['started'][:19]} UTC"
+    if fate == "alive":
+        return [f"A run is at work: {told}."]
+    if fate == "unseen":
+        return [f"A run is at work, or was: {told}. Whether it still is can be seen on {who['host']} only."]
+    return [f"The last run did not come to its end: {told} ({fate}). `eegic run` goes on from there."]
 
 
 def _with_reason(row: Row, last: Mapping[tuple[str, str], str]) -> Row:

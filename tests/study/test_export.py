@@ -120,9 +120,9 @@ def test_derivatives_hold_the_results(study, tmp_path):
 
 
 def test_what_was_not_computed_cannot_be_exported(study, tmp_path):
-    other = read(study.folder / "study.toml", "trf.tmax=0.3")
+    other = read(study.folder / "study.toml", "trf.tmax=0.3", "output.folder=new")
     with pytest.raises(
-        FileNotFoundError, match=r"results: nobody is analysed yet\. Run the study first: `eegic run`\."
+        FileNotFoundError, match=r"new: nobody is analysed like this yet\. Run the study first: `eegic run`\."
     ):
         export_study(other, tmp_path)
     with pytest.raises(ValueError, match="^form: expected one of 'tables', 'cnd', 'bids', got 'mtrf'"):
@@ -138,3 +138,34 @@ def test_those_who_are_missing_are_named_and_the_group_is_not_that_of_others(stu
         files = export_study(read(folder / "study.toml"), tmp_path / "tables")
     assert {path.name for path in files} == {"scores.tsv", "trials.tsv"}
     assert set(pd.read_csv(files[0], sep="\t")["participant"]) == {"sub-01", "sub-02"}
+
+
+def test_what_is_exported_is_what_the_results_show(study, tmp_path):
+    file = shutil.copytree(study.folder, tmp_path / "copy") / "study.toml"
+    run_study(read(file, "null.n=4"), progress=False)
+    with pytest.raises(ValueError) as refused:
+        export_study(read(file), tmp_path / "tables")
+    assert str(refused.value) == (
+        "results/ shows null.n = 4; this asks for null.n = 9. Pass --set null.n=4 for what is shown. For what this "
+        "asks for, run the study first: `eegic run`."
+    )
+    assert not (tmp_path / "tables").exists()
+    assert export_study(read(file, "null.n=4"), tmp_path / "tables")
+    assert export_study(read(file, "null.n=4", "report.about=Two"), tmp_path / "told otherwise")
+    assert export_study(read(file), tmp_path / "dataCND", "cnd"), "its EEG and features have no surrogates"
+    run_study(read(file), progress=False)
+    assert export_study(read(file), tmp_path / "tables", overwrite=True)
+
+
+def test_a_run_that_never_published_leaves_nothing_to_compare_with(study, tmp_path):
+    folder = shutil.copytree(study.folder, tmp_path / "copy")
+    for name in ("study.toml", "published.json"):
+        (folder / "results" / name).unlink()
+    assert export_study(read(folder / "study.toml"), tmp_path / "tables")
+
+
+def test_settings_that_cannot_be_read_show_nothing_that_could_be_exported(study, tmp_path):
+    folder = shutil.copytree(study.folder, tmp_path / "copy")
+    (folder / "results" / "study.toml").write_text("name = ")
+    with pytest.raises(ValueError, match=r"^What results/ shows cannot be told \(.*TOML.*\)\. `eegic run` writes it"):
+        export_study(read(folder / "study.toml"), tmp_path / "tables")
