@@ -99,6 +99,13 @@ def nested(table: Mapping[str, Any], keys: tuple[str, ...], value: Any) -> dict[
     return result
 
 
+def placed(table: Mapping[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """The table with one value in its place, whatever stood there: also a table gives way to a table."""
+    nested(table, keys, value)  # refuses to cross a value
+    first, *rest = keys
+    return {**table, first: placed(table.get(first, {}), tuple(rest), value) if rest else value}
+
+
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """One table over another."""
     result = dict(below)

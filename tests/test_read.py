@@ -307,7 +307,7 @@ class TestTrials:
         whole = read_participant(raw, trials, SECONDS, name="sub-01")
         same_trials(person, whole.only("holst"))
         assert "1 of 2 trials left out: other sounds" in person.history
-        with pytest.raises(ValueError, match="sub-01: heard none of 'ravel'. Leave the participant out"):
+        with pytest.raises(ValueError, match="sub-01: heard none of 'ravel', but 'bach', 'holst'"):
             read_participant(raw, trials, SECONDS, only=["ravel"], name="sub-01")
 
     def test_some_sounds_only_of_several_recordings(self, raw):

@@ -232,11 +232,12 @@ def surveyed(
         history=history,
     )
     if only is not None:
+        sounds_heard = dict.fromkeys(one.stimulus for here in heard for one in here)
         n_heard = sum(map(len, heard))
         heard = [[one for one in here if one.stimulus in only] for here in heard]
         n_kept = sum(map(len, heard))
         if not n_kept:
-            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
+            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}, but {_checks.listed(sounds_heard, 4)}.")
         history += [f"{n_heard - n_kept} of {n_heard} trials left out: other sounds"] if n_kept < n_heard else []
     return name, recordings, heard, history
 

@@ -177,9 +177,10 @@ def read_participant(
         starts = [onsets_from(trials, name)] if one else _one_each(trials, names)
         history.append(f"onsets from {Path(trials).name if isinstance(trials, (str, os.PathLike)) else 'a table'}")
     if only is not None:
+        heard = dict.fromkeys(sound for onsets in starts for sound in onsets.stimuli)
         starts = [onsets.only(only) for onsets in starts]
         if not any(onsets.stimuli for onsets in starts):
-            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
+            raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}, but {_checks.listed(heard, 4)}.")
     seconds = seconds_of(durations, [sound for onsets in starts for sound in onsets.stimuli], name, history)
     if unit != "V":
         history.append(f"numbers taken as {unit}")

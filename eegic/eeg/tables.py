@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def onsets_from(trials: Any, name: str) -> Onsets:
                 "starts no sound."
             )
         seconds.append(onset)
-        stimuli.append(row[1].strip())
+        stimuli.append(unicodedata.normalize("NFC", row[1].strip()))  # as names of sounds, whatever system wrote them
     if not seconds:
         raise ValueError(f"{name}: trials: expected at least one onset, got none.")
     order = np.argsort(seconds, kind="stable")

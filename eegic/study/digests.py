@@ -57,8 +57,7 @@ class Digests:
         state, digest = self._known.get(name, ((), ""))
         if state == before:
             return digest
-        with open(name, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = content_of(name)
         if state_of(name) != before:
             raise OSError(f"{name}: changed while it was read. Wait until it is written, then run again.")
         if all(abs(begun - changed) > _SETTLED * 1e9 for changed in before[1:3]):
@@ -128,6 +127,12 @@ def _check_plain(value: object, where: str) -> None:
             f"{where}: expected numbers, strings, None, lists and dicts of them, got {type(value).__name__}. "
             "Convert it."
         )
+
+
+def content_of(path: str | os.PathLike[str]) -> str:
+    """Sha256 of a file, read now."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def state_of(path: str) -> tuple[int, ...]:

@@ -19,16 +19,18 @@ from eegic import _checks, _files
 from eegic.study.digests import digest_of
 
 SEAL = "entry.json"
+_BEGUN = ".begun"  # lies in a draft until it is sealed: one that was swept away and made anew has none
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _OF_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}  # put there by looking at a folder
 
 
 def new_draft(target: Path) -> Path:
-    """Make an empty folder beside the place it is meant for, with the permissions of any new one."""
+    """Make a folder beside the place it is meant for, with the permissions of any new one and a hidden mark in it."""
     draft = target.with_name(f".draft-{secrets.token_hex(8)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
+        (draft / _BEGUN).touch()
     except OSError as error:  # it names the draft, which nobody asked for
         raise type(error)(f"{target}: cannot be written ({error.strerror}). Choose a folder that can be.") from error
     return draft
@@ -38,6 +40,10 @@ def seal(draft: Path, told: dict[str, object]) -> None:
     """Bring the files of a draft to disk, and write last, in its seal, what they are."""
     if os.path.lexists(draft / SEAL):
         raise ValueError(f"{draft / SEAL}: this name is taken by what the store tells of an entry. Choose another.")
+    try:
+        (draft / _BEGUN).unlink()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{draft}: removed by another run before it was whole. Run again.") from error
     files = {}
     for name in sorted(_names(draft)):
         n_bytes = _n_bytes(draft, name)

@@ -15,7 +15,7 @@ from typing import Any
 import eegic
 from eegic import _checks
 from eegic.audio import SUFFIXES
-from eegic.study.digests import Digests, digest_of, state_of
+from eegic.study.digests import Digests, content_of, digest_of, state_of
 from eegic.study.reading import Study
 from eegic.study.sources import Known, Source, Surveyed, declared, sound_folder, source_of
 from eegic.study.store import Entry, Store
@@ -37,8 +37,8 @@ class Unit:
         What the stage needs to compute it; picklable, and small.
     fault : str
         Why it cannot be computed; empty otherwise.
-    files : dict of Path to tuple
-        Inputs that it reads, and the state in which they were when their digests were taken.
+    files : dict of Path to (tuple, str)
+        Inputs that it reads: their state when their digests were taken, and these.
     """
 
     stage: str
@@ -46,12 +46,12 @@ class Unit:
     key: str = ""
     given: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fault: str = ""
-    files: Mapping[Path, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    files: Mapping[Path, tuple[tuple[int, ...], str]] = field(default_factory=dict, hash=False)
 
     def check_files(self) -> None:
         """Raise if an input is not as it was: what was computed from it does not belong to its key."""
-        for path, state in self.files.items():
-            if state_of(str(path)) != state:
+        for path, (state, digest) in self.files.items():
+            if state_of(str(path)) != state and content_of(path) != digest:
                 raise OSError(f"{path}: changed while it was used. Wait until it is written, then run again.")
 
 
@@ -68,20 +68,30 @@ class Ground:
     excluded : dict of str to str
         Ids of those who are not, and why.
     lost : list of str
-        Those in the study who were in its last run, and of whom nothing is there now.
+        Those who were in the last run, and are neither here now nor excluded: a group should not lose members in
+        silence.
     sounds : dict of str to Path
         Files of the sounds by name.
     store : Store
     digests : Digests
     entries : dict of (str, str) to Entry
         What is there of the stages that were gone through, by stage and label.
+    inputs : dict of str to str
+        Digests of the files that were used, by name.
+    faults : dict of (str, str) to str
+        Why units of the run at work are not there, by stage and label.
     """
 
     def __init__(self, study: Study) -> None:
+        if not isinstance(study, Study):
+            raise TypeError(f"study: expected a Study, got {type(study).__name__}. Pass read_study(path).")
         self.study = study
         self.source: Source = source_of(study)
-        self.people, self.excluded = declared(study, self.source)
-        self.lost = _lost(study, {*self.people, *self.excluded})
+        before = _before(study)
+        self.people, self.excluded = declared(study, self.source, before)
+        everyone = study.settings.data.participants == "all"
+        were = {who for who, state in before.items() if everyone and state != "excluded"}
+        self.lost = sorted(were - {*self.people, *self.excluded})
         self.people = sorted({*self.people, *self.lost})
         self.sounds = _sounds(study, self.source)
         self.store = Store(study.store)
@@ -89,6 +99,7 @@ class Ground:
         self.entries: dict[tuple[str, str], Entry] = {}
         self._surveys: dict[str, Surveyed | Exception] = {}
         self.inputs: dict[str, str] = {}
+        self.faults: dict[tuple[str, str], str] = {}
 
     @cached_property
     def device(self) -> str:
@@ -176,7 +187,7 @@ class Ground:
     def digest(self, path: Path, name: str) -> str:
         """Digest of an input, which the account of the run then lists under this name."""
         found = self.digests.of(path)
-        self.inputs[name] = found
+        self.inputs.setdefault(name, found)  # what was used, if it has changed since
         return found
 
     def unit(
@@ -190,7 +201,8 @@ class Ground:
     ) -> Unit:
         """A unit whose key follows from settings, inputs and the code of its stage; the files are those it reads."""
         key = digest_of({"stage": stage, "settings": settings, "inputs": inputs, "code": code(stage)})
-        return Unit(stage, label, key, given, files={path: self.digests.state(path) for path in files})
+        states = {path: (self.digests.state(path), self.digests.of(path)) for path in files}
+        return Unit(stage, label, key, given, files=states)
 
     def lacking(self, needed: Iterable[tuple[str, str]]) -> str:
         """What of all that is needed is not there, in words; empty if nothing lacks."""
@@ -225,14 +237,13 @@ def code(stage: str) -> str:
     return found.hexdigest()
 
 
-def _lost(study: Study, known: set[str]) -> list[str]:
-    """Who was in the last run, and is neither here nor excluded: a group should not lose members in silence."""
+def _before(study: Study) -> dict[str, str]:
+    """Who was in the last run, and in which state."""
     path = study.out / "participants.tsv"
-    if study.settings.data.participants != "all" or not path.is_file():
-        return []
+    if not path.is_file():
+        return {}
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
-    before = [row[0].removeprefix("sub-") for row in rows if len(row) > 1 and row[1] != "excluded"]
-    return sorted(set(before) - known)
+    return {row[0].removeprefix("sub-"): row[1] for row in rows if len(row) > 1}
 
 
 def _sounds(study: Study, source: Source) -> dict[str, Path]:

@@ -91,7 +91,8 @@ def read_study(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> S
     source : path
         A TOML file; `eegic init` writes one.
     changes : sequence of str
-        Other values than in the file: ``["trf.tmax=0.5", "null.n=200"]``. For nothing, write ``none``.
+        Other values than in the file: ``["trf.tmax=0.5", "null.n=200"]``. For nothing, write ``none``. A table takes
+        the place of the whole one in the file: ``data.exclude={}`` empties it, ``data.exclude.03=ill`` adds to it.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def read_study(source: str | os.PathLike[str], changes: Sequence[str] = ()) -> S
     table = _toml.parsed(str(path), path.read_bytes())
     for change in changes:
         keys, value = _toml.change(change, "trf.tmax=0.5", _holds_text)
-        table = _toml.merged(table, _toml.nested(table, keys, value))
+        table = _toml.placed(table, keys, value)
     return Study(settings_of(table, path.name), Path(os.path.abspath(path)).parent, path.name)
 
 

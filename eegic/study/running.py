@@ -23,13 +23,18 @@ from eegic.study.lock import Lock
 from eegic.study.progress import Progress
 from eegic.study.reading import Study
 from eegic.study.rows import Outcome, Row
-from eegic.study.stages import MODULES
+from eegic.study.stages import MODULES, features
 from eegic.study.store import Store
-from eegic.study.workers import chosen, workers
+from eegic.study.workers import chosen, one_thread, workers
 
+_ONE = threading.Lock()  # warnings, threads of BLAS and figures are those of a process: it computes one unit at a time
 _LATE = 60.0  # seconds after which an entry that was written on another machine should be seen
 _IN_SETTINGS = {  # what library code calls its arguments, and where they stand in a study
     "Pass on_nan='mask'": 'Write on_nan = "mask" in [data]',
+    "Pass missing='drop'": 'Write missing = "drop" in [data]',
+    "or pass missing='drop'": 'or write missing = "drop" in [data]',
+    "`codes`": "data.triggers",
+    "Name the unit of the data, e.g. unit=": "Name the unit of the data, data.unit = ",
     "Pass on_nan='bridge'": "Write bridge = true in [preprocessing]",
     "pass tolerance=": "give a tolerance in [data]",
     "Complete `durations`": "Add the sound",
@@ -52,8 +57,8 @@ class _Job:
 def run_study(
     study: Study,
     *,
-    participants: Sequence[str] = (),
-    stages: Sequence[str] = (),
+    participants: Sequence[str] | None = None,
+    stages: Sequence[str] | None = None,
     n_jobs: int = 1,
     backend: str = "auto",
     dask_address: str | None = None,
@@ -105,14 +110,13 @@ def run_study(
     >>> import eegic as ei
     >>> outcome = ei.run_study(ei.read_study("study.toml"), n_jobs=2)  # doctest: +SKIP
     """
-    for stage in stages:
-        _checks.one_of("stages", stage, STAGES)
+    asked = [_checks.one_of("stages", stage, STAGES) for stage in _several("stages", stages)]
     chosen(backend, n_jobs, dask_address)
     ground = Ground(study)
-    people = [who.removeprefix("sub-") for who in participants]
+    people = [who.removeprefix("sub-") for who in _several("participants", participants)]
     for who in people:
         _checks.one_of("participants", who, ground.people)
-    wanted = _Wanted(frozenset(f"sub-{who}" for who in people), tuple(stages) or STAGES)
+    wanted = _Wanted(frozenset(f"sub-{who}" for who in people), tuple(asked) or STAGES)
     if dry_run:
         return Outcome(tuple(_looked(ground, wanted, force=force)), study.out)
     results.check_folder(ground)
@@ -133,12 +137,15 @@ def run_study(
             ):
                 for row in _computed(ground, wanted, run, force, events):
                     rows.append(row)
+                    if row.error:
+                        ground.faults[row.stage, row.label] = row.error
                     bar.finished(row)
         except KeyboardInterrupt:
             _note(events, "interrupted", units=len(rows))
             raise
         finally:
-            ground.digests.save()
+            with suppress(OSError):  # on a full disk files are read once more the next time
+                ground.digests.save()
         outcome = Outcome(tuple(rows), study.out)
         faults = _taken_stock(ground, outcome)
         record["inputs"] = dict(sorted(ground.inputs.items()))
@@ -146,6 +153,13 @@ def run_study(
         results.publish(ground, faults, record, seconds=seconds, units=outcome.counts())
         _note(events, "run_finished", failed=len(outcome.failed), seconds=seconds)
     return outcome
+
+
+def _several(name: str, values: Sequence[str] | None) -> Sequence[str]:
+    """What was asked for, none meaning all; an empty list was meant for something else."""
+    if isinstance(values, str) or (values is not None and not len(values)):
+        raise ValueError(f"{name}: expected a list of some, or None for all, got {values!r}.")
+    return values or ()
 
 
 @contextmanager
@@ -239,15 +253,22 @@ def _computed(ground: Ground, wanted: _Wanted, run: Any, force: bool, events: Ev
             if row.status == "crashed":  # nobody was left to note it
                 _note_end(events, row)
             yield row
-        _seen(ground, todo, became)
+        yield from _unseen(ground, todo, became, events)
 
 
-def _seen(ground: Ground, jobs: Sequence[_Job], rows: Mapping[str, str]) -> None:
-    """Find what workers have made. On a network disk another machine's folders may appear some time later."""
+def _unseen(ground: Ground, jobs: Sequence[_Job], rows: Mapping[str, str], events: Events) -> Iterator[Row]:
+    """Find what workers have made. On a network disk another machine's folders may appear some time later, or never."""
     until = monotonic() + _LATE
     for job in jobs:
-        while _there(ground, job.unit) is None and rows.get(job.unit.label) == "ok" and monotonic() < until:
+        made = rows.get(job.unit.label) == "ok"
+        while (there := _there(ground, job.unit)) is None and made and monotonic() < until:
             sleep(0.5)
+        if there is None and made:
+            place = ground.store.path(job.unit.stage, job.unit.label, job.unit.key)
+            error = f"a worker has written {place}, which cannot be seen from here. Let all see the same disk."
+            row = Row(job.unit.stage, job.unit.label, "failed", error=error)
+            _note_end(events, row)
+            yield row
 
 
 def _given_up(ground: Ground, unit: Unit, events: Events) -> Row:
@@ -282,8 +303,11 @@ def _heard(events: Events, unit: Unit) -> Iterator[None]:
 
 def perform(job: _Job) -> Row:
     """Compute a unit, in whatever process, and say what became of it; nothing is raised."""
-    from eegic.study.workers import one_thread
+    with _ONE:
+        return _performed(job)
 
+
+def _performed(job: _Job) -> Row:
     unit, events = job.unit, Events(job.events)
     _note(events, "unit_started", stage=unit.stage, label=unit.label)
     started = perf_counter()
@@ -297,11 +321,12 @@ def perform(job: _Job) -> Row:
             with Store(job.store).write(unit.stage, unit.label, unit.key, about) as draft:
                 about |= MODULES[unit.stage].compute(unit.given, draft)
                 unit.check_files()
-                about["warnings"] = sorted({str(one.message) for one in caught if _matters(one)})
+                about["warnings"] = sorted({_worded(str(one.message)) for one in caught if _matters(one)})
                 about["versions"] = results.versions()
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # also what libraries in other languages raise
+        features.forget()
         row = Row(unit.stage, unit.label, "failed", error=_told(error), log=_kept(job, traceback.format_exc()))
     row = replace(row, seconds=round(perf_counter() - started, 3))
     _note_end(events, row)
@@ -315,10 +340,15 @@ def _matters(warning: warnings.WarningMessage) -> bool:
 
 def _told(error: BaseException) -> str:
     """An error in words of the study; of one whose words alone say too little, with its kind."""
-    text = str(error).strip()
+    text = _worded(str(error).strip())
+    return text if text and isinstance(error, (ValueError, OSError, TypeError)) else f"{type(error).__name__}: {text}"
+
+
+def _worded(text: str) -> str:
+    """What library code says of its arguments, in words of the study."""
     for argument, setting in _IN_SETTINGS.items():
         text = text.replace(argument, setting)
-    return text if text and isinstance(error, (ValueError, OSError, TypeError)) else f"{type(error).__name__}: {text}"
+    return text
 
 
 def _kept(job: _Job, text: str) -> str:

@@ -56,7 +56,7 @@ def _once(names: tuple[str, ...], what: str) -> tuple[str, ...]:
 class _Data(Section):
     folder: Text = Field(".", description="Where the data set lies, seen from this file.")
     participants: Literal["all"] | Texts = Field("all", description='"all", or a list of ids, in quotes: ["01", "02"].')
-    exclude: dict[str, Text] = Field({}, description='Who is left out, and why: { "07" = "fell asleep" }.')
+    exclude: dict[str, SomeText] = Field({}, description='Who is left out, and why: { "07" = "fell asleep" }.')
     montage: Text | None = Field(
         None, description="Electrode positions by the name of a montage, instead of the files'."
     )
@@ -102,6 +102,9 @@ class FilesData(_Data):
     triggers: dict[str, Text] = Field({}, description='Sounds by trigger, instead of a table: { "1" = "bach" }.')
     stim_channel: Text | None = Field(
         None, description='Channel that holds the triggers as numbers, such as "Status"; none for annotations.'
+    )
+    missing: Literal["raise", "drop"] = Field(
+        "raise", description="What to do about a sound of triggers that somebody did not get: raise, or drop the trial."
     )
     unit: Literal["V", "mV", "uV", "µV", "nV"] = Field("V", description="Unit of files that do not name theirs.")
     bads: Texts = Field((), description="Channels that are bad in everybody.")

@@ -6,7 +6,7 @@ import glob
 import re
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Names = tuple[str, ...] | None  # of the only sounds that count; None for all
 Surveyed = tuple[tuple[str, ...] | None, dict[str, Path]]  # sounds, if they are known, and files by name
 
+_SPLIT = re.compile(r"_split-\d+")
 _LABEL = "[A-Za-z0-9]+"  # of a participant, as BIDS has it
 _NAMED_IN_VHDR = re.compile(r"^(?:DataFile|MarkerFile)=(.+?)\s*$", re.MULTILINE)
 
@@ -110,6 +111,9 @@ class CndFolder:
         cnd = read_cnd(self._recordings[who], **options, name=f"sub-{who}")
         if self.data.conditions:
             cnd = cnd.in_condition(self.data.conditions)
+        if cnd.features:  # of all sounds, also of those that this one did not hear
+            for name in self.only or ():
+                _checks.one_of("sounds.only", name, dict.fromkeys((*cnd.features, *cnd.participant.stimuli)))
         return _kept(cnd.participant, self.only), cnd.features
 
 
@@ -206,9 +210,17 @@ class Recordings:
 
 
 def _goes_on(path: Path) -> bool:
-    """Whether a file is a later part of a long FIF: `name-1.fif` beside `name.fif`."""
-    before = re.sub(r"-\d+$", "", path.stem)
-    return path.suffix == ".fif" and before != path.stem and path.with_name(f"{before}.fif").is_file()
+    """Whether a file is a later part of a long FIF, the first of which is there."""
+    first = _first_part(path)
+    return first != path and first.is_file()
+
+
+def _first_part(path: Path) -> Path:
+    """Of a long FIF: ``name.fif`` of ``name-1.fif``, ``name_split-01_eeg.fif`` of ``name_split-02_eeg.fif``."""
+    if path.suffix != ".fif":
+        return path
+    stem = _SPLIT.sub("_split-01", path.stem) if _SPLIT.search(path.stem) else re.sub(r"-\d+$", "", path.stem)
+    return path.with_name(f"{stem}.fif")
 
 
 def _parts(recording: Path) -> list[Path]:
@@ -221,10 +233,12 @@ def _parts(recording: Path) -> list[Path]:
         names = [name.replace("$b", recording.stem) for name in _NAMED_IN_VHDR.findall(header)]
         beside = [recording.parent / name for name in names]
     elif suffix == ".set":
-        beside = [recording.with_suffix(".fdt")]
+        own = recording.with_suffix(".fdt")  # after the .set was renamed, it may name any
+        beside = [own] if own.is_file() else sorted(recording.parent.glob("*.fdt"))
     elif suffix == ".fif":
-        later = sorted(recording.parent.glob(f"{glob.escape(recording.stem)}-[0-9]*.fif"))
-        beside = [path for path in later if _goes_on(path)]
+        start = glob.escape(recording.stem.partition("_split-01")[0])
+        beside = [path for path in sorted(recording.parent.glob(f"{start}[-_]*.fif")) if _first_part(path) == recording]
+        beside = [path for path in beside if path != recording]
     else:  # other formats may keep header and numbers apart
         same = sorted(recording.parent.glob(f"{glob.escape(recording.stem)}.*"))
         beside = [path for path in same if path != recording]
@@ -282,7 +296,10 @@ def _heard(name: str, stimuli: tuple[str, ...], only: tuple[str, ...]) -> tuple[
     """What somebody heard of the sounds that count."""
     heard = tuple(stimulus for stimulus in stimuli if stimulus in only)
     if not heard:
-        raise ValueError(f"{name}: heard none of {_checks.listed(only, 4)}. Leave the participant out.")
+        raise ValueError(
+            f"{name}: heard none of {_checks.listed(only, 4)}, but {_checks.listed(dict.fromkeys(stimuli), 4)}. "
+            "Correct sounds.only, or leave the participant out in data.exclude."
+        )
     return heard
 
 
@@ -333,13 +350,19 @@ def sound_folder(study: Study) -> Path | None:
     return usual if usual is not None and usual.is_dir() else None
 
 
-def declared(study: Study, source: Source) -> tuple[list[str], dict[str, str]]:
-    """Ids of those who are in the study, and of those who are not, with the reason."""
+def declared(study: Study, source: Source, before: Iterable[str] = ()) -> tuple[list[str], dict[str, str]]:
+    """Ids of those who are in the study, and of those who are not, with the reason.
+
+    Who was in it `before` may be left out, though nothing is there any more.
+    """
     data = study.settings.data
     there = source.everyone()
     if not there:
         raise FileNotFoundError(f"{study.file}: no participant in {source.root}. {_layout(study)}")
-    excluded = {who.removeprefix("sub-"): why for who, why in data.exclude.items()}  # their files may be lost
+    excluded = {who.removeprefix("sub-"): why for who, why in data.exclude.items()}
+    known = dict.fromkeys([*there, *(source.nameless if isinstance(source, Recordings) else ()), *before])
+    for who in excluded:
+        _checks.one_of(f"{study.file}: data.exclude", who, known)
     if data.participants == "all":
         chosen = there
         _all_named(study, source)

@@ -243,6 +243,20 @@ def test_a_setting_can_be_changed_from_outside(tmp_path, change, place, value):
     assert study.toml() != before.toml() or place == "group.mixed"
 
 
+def test_a_table_takes_the_place_of_a_table(tmp_path):
+    file = tmp_path / "study.toml"
+    left_out = '[data]\nexclude = { "03" = "slept", "04" = "left" }\n'
+    file.write_text(template("files").replace("[data]\n", left_out, 1), encoding="utf-8")
+
+    def excluded(*changes):
+        return read_study(file, changes).settings.data.exclude
+
+    assert excluded() == {"03": "slept", "04": "left"}
+    assert excluded("data.exclude={}") == {}
+    assert excluded('data.exclude={ "05" = "ill" }') == {"05": "ill"}
+    assert excluded("data.exclude.05=ill") == {"03": "slept", "04": "left", "05": "ill"}
+
+
 def test_later_changes_win_and_new_tables_are_made(tmp_path):
     file = written(tmp_path, template("bids"))
     study = read_study(file, ["null.n=5", "null.n=6", "features.new.kind=envelope", "group.regions.front=['Fz']"])

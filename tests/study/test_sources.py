@@ -98,7 +98,8 @@ def test_what_is_read_is_what_was_written(laid_out):
 
 def test_some_sounds_only(laid_out):
     form, study = laid_out
-    source = replace(source_of(study), only=("melody-02", "melody-04", "another"))
+    only = ("melody-02", "melody-04") if form == "cnd" else ("melody-02", "melody-04", "unheard")
+    source = replace(source_of(study), only=only)
     who = source.everyone()[0]
     heard, _ = source.survey(who)
     assert heard is None if form in ("cnd", "manifest") else set(heard) == {"melody-02", "melody-04"}
@@ -108,7 +109,8 @@ def test_some_sounds_only(laid_out):
     assert person.stimuli == expected.stimuli and set(person.stimuli) == {"melody-02", "melody-04"}
     for one, other in zip(person.trials, expected.trials, strict=True):
         np.testing.assert_array_equal(one.eeg, other.eeg)
-    with pytest.raises(ValueError, match="heard none of 'another'. Leave the participant out"):
+    unknown = "sounds.only: expected one of" if form == "cnd" else "heard none of 'another', but 'melody-"
+    with pytest.raises(ValueError, match=unknown):
         replace(source, only=("another",)).read(who, DURATIONS)
 
 
@@ -216,6 +218,45 @@ def test_files_beside_a_header_belong_to_the_recording(folder):
         assert set(source.survey(who)[1]) == names | {tables[who]}
 
 
+def test_parts_named_as_bids_has_them_belong_together(folder):
+    raw = mne.io.RawArray(np.zeros((8, 150_000)), mne.create_info(8, 64.0, "eeg"), verbose="error")
+    for path in (folder / "raw").glob("*_eeg.fif"):
+        path.unlink()
+    for who in ("01", "02"):
+        raw.save(folder / f"raw/sub-{who}_eeg.fif", split_size="2MB", split_naming="bids", verbose="error")
+    parts = {path.name for path in (folder / "raw").glob("sub-01_split-*.fif")}
+    assert len(parts) > 2
+    source = source_of(read(folder / "study.toml", 'data.recordings="raw/sub-{participant}_split-01_eeg.fif"'))
+    assert source.everyone() == EVERYONE  # sub-03 by the table
+    assert set(source.survey("01")[1]) == {*(f"raw/{name}" for name in parts), "raw/sub-01_events.tsv"}
+
+
+def test_an_eeglab_file_may_name_any_fdt(folder):
+    (folder / "raw" / "sub-01_eeg.set").write_bytes(b"")
+    (folder / "raw" / "former.fdt").write_bytes(b"")
+    source = source_of(read(folder / "study.toml", 'data.recordings="raw/sub-{participant}_eeg.set"'))
+    assert "raw/former.fdt" in source.survey("01")[1]
+    (folder / "raw" / "sub-01_eeg.fdt").write_bytes(b"")
+    assert {name for name in source.survey("01")[1] if name.endswith("fdt")} == {"raw/sub-01_eeg.fdt"}
+
+
+def test_who_is_left_out_has_to_be_somebody(folder):
+    with pytest.raises(ValueError, match=r"data\.exclude: expected one of '01', '02', '03', got '2'"):
+        people(folder, 'data.exclude={"2" = "slept"}')
+    with pytest.raises(ValueError, match=r"data\.exclude\.02: expected text that is not empty"):
+        people(folder, 'data.exclude={"02" = ""}')
+
+
+def test_names_in_tables_are_those_of_sounds_whatever_system_wrote_them(folder):
+    table = folder / "raw" / "sub-01_events.tsv"
+    table.write_text(
+        unicodedata.normalize("NFD", table.read_text(encoding="utf-8").replace("melody-01", "Präludium")),
+        encoding="utf-8",
+    )
+    heard, _ = source_of(read(folder / "study.toml")).survey("01")
+    assert unicodedata.normalize("NFC", "Präludium") in heard
+
+
 def test_a_folder_for_each_participant(folder):
     for who in EVERYONE:
         (folder / who).mkdir()
@@ -260,6 +301,18 @@ def test_triggers_stand_in_for_a_table(tmp_path):
         assert found.stimuli == truth.stimuli
         for one, other in zip(found.trials, truth.trials, strict=True):
             np.testing.assert_allclose(one.eeg, other.eeg, atol=1e-9 * np.abs(other.eeg).max())
+
+
+def test_a_sound_that_somebody_did_not_get(tmp_path):
+    written(tmp_path)
+    path = tmp_path / "raw" / "sub-01_eeg.fif"
+    raw = mne.io.read_raw(path, preload=True, verbose="error")
+    raw.set_annotations(mne.Annotations([1.0, 8.0], 0, ["1", "2"])).save(path, overwrite=True, verbose="error")
+    changes = ["data.trials=none", f'data.triggers={{"1" = "{NAMES[0]}", "2" = "{NAMES[1]}", "3" = "{NAMES[2]}"}}']
+    with pytest.raises(ValueError, match="missing='drop'"):
+        source_of(read(tmp_path / "study.toml", *changes)).read("01", DURATIONS)
+    person, _ = source_of(read(tmp_path / "study.toml", *changes, "data.missing=drop")).read("01", DURATIONS)
+    assert person.stimuli == NAMES[:2]
 
 
 def test_a_table_that_is_missing_or_none_is_named(folder):

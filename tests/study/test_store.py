@@ -379,6 +379,19 @@ class TestAFailure:
         monkeypatch.undo()
         assert store.find("features", "a song", KEY) is None
 
+    def test_a_draft_that_was_swept_away_is_not_sealed(self, tmp_path):
+        """Whoever goes on writing makes its folders again; the files before that are lost."""
+        store = Store(tmp_path)
+        with (
+            pytest.raises(FileNotFoundError, match=r"removed by another run before it was whole\. Run again"),
+            store.write("group", "page", KEY) as draft,
+        ):
+            (draft / "first.txt").write_text("1")
+            assert store.sweep() == [draft]
+            (draft / "out").mkdir(parents=True)
+            (draft / "out" / "second.txt").write_text("2")
+        assert store.find("group", "page", KEY) is None
+
     def test_to_begin_names_the_entry_and_not_its_draft(self, tmp_path):
         (tmp_path / "file").write_text("mine")
         with (

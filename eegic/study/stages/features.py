@@ -71,8 +71,12 @@ def _computed(ground: Ground, stimulus: str, name: str, feature: Feature, column
     if sound is None:
         return Unit("features", label(stimulus, column), fault=ground.lacking([("sounds", stimulus)]))
     settings = feature.given("centre", "noise")
-    inputs: dict[str, Any] = {"sound": sound.key}
-    files = [ground.sounds[stimulus]]
+    try:
+        source = file_of(ground, stimulus)
+    except (OSError, ValueError) as error:
+        return Unit("features", label(stimulus, column), fault=str(error))
+    inputs: dict[str, Any] = {"sound": sound.key, "content": source.digest}  # it may be another file by now
+    files = [source.path]
     if isinstance(feature, InformationContent):
         try:
             settings |= {"model": _found(ground, feature.model), "codec": _found(ground, feature.codec)}
@@ -85,7 +89,7 @@ def _computed(ground: Ground, stimulus: str, name: str, feature: Feature, column
         settings |= {"noise": level, "device": ground.device.partition(":")[0], "seed": ground.study.settings.run.seed}
     else:
         settings["sfreq"] = ground.study.settings.preprocessing.sfreq
-    given = {**settings, **inputs, "sound": file_of(ground, stimulus), "name": column, "device": ground.device}
+    given = {**settings, **inputs, "sound": source, "name": column, "device": ground.device}
     known = {key: value for key, value in settings.items() if key not in ("model", "codec")}  # a path says nothing
     return ground.unit("features", label(stimulus, column), {**known, "name": column}, inputs, given, files)
 
@@ -185,6 +189,12 @@ def _models(
 
     network = load_surprisal(model, device=device)
     return network, load_codec(codec, device=device) if codec else codec_of(network, device)
+
+
+def forget() -> None:
+    """Read models and sounds again the next time: a file was not what it should have been."""
+    _models.cache_clear()
+    _encoded.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -47,6 +47,7 @@ def _unit(ground: Ground, label: str) -> Unit:
     entries = {place: ground.entries[one] for place, one in needed.items()}
     told = {
         "trf": settings.trf.model_dump(mode="json"),
+        "models": list(settings.trf.models),  # in their order, which results keep
         "null": settings.null.model_dump(mode="json"),
         "seed": settings.run.seed,
         "centre": {name: getattr(feature, "centre", False) for name, feature in settings.used.items()},
