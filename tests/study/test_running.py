@@ -559,3 +559,11 @@ def test_arguments_of_functions_are_told_as_settings(folder):
     assert 'Write on_nan = "mask" in [data]' in again(folder).failed[0].error
     assert "bridge = true in [preprocessing]" in again(folder, "data.on_nan=mask").failed[0].error
     assert not again(folder, "data.on_nan=mask", "preprocessing.bridge=true").failed
+
+
+def test_an_empty_cell_of_a_table_is_told(tmp_path):
+    path = tmp_path / "notes.tsv"
+    path.write_text("time\tpitch\n0.0\t1.5\n0.5\t\n1.0\t2.5\n")
+    given = {"path": path, "columns": (), "placed": "impulse", "sfreq": 64.0, "duration": 2.0}
+    with pytest.warns(UserWarning, match=r"notes\.tsv: 1 of 3 rows lack a value; what they touch is left out"):
+        features.read(given)

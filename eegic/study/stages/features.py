@@ -210,12 +210,18 @@ def _encoded(sound: SoundFile, codec: Codec, chunk: Any) -> tuple[Encoded, tuple
 
 def read(given: Mapping[str, Any]) -> FeatureSeries:
     """A feature that was brought, on the grid of the EEG if it says how it gets there."""
+    import numpy as np
+
     from eegic.series import FeatureSeries
 
     path: Path = given["path"]
     series = FeatureSeries.load(path) if path.suffix.lower() == ".npz" else read_table(path)
     if given["columns"]:
         series = series.select(list(given["columns"]))
+    lost = int(np.isnan(series.values).any(axis=1).sum())
+    if lost:
+        text = f"{path.name}: {lost} of {len(series.values)} rows lack a value; what they touch is left out"
+        warnings.warn(text, stacklevel=2)
     if given["placed"] == "as it is":
         _check_rate(series, given)
         return series
