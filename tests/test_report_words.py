@@ -278,7 +278,11 @@ class TestGroups:
         assert "new pieces" not in words.findings(apart).split("\n\n")[0]
 
     def test_few_participants_cannot_reach_the_level(self):
-        told = " ".join(words.quality(group_test(listeners(3))))
+        few = group_test(listeners(3))
+        assert claims(few)["New listeners"].startswith(
+            "No model could have p < .05: the smallest that so few can give is .12."
+        )
+        told = " ".join(words.quality(few))
         assert "For new listeners, no p-value below .05 could come out: the smallest is .12" in told
 
     @pytest.mark.parametrize(("outlier", "expected"), [(3, "too large, if anything"), (-3, "too small")])

@@ -41,10 +41,8 @@ def model_of(group: GroupResult, term: str) -> str | None:
 def _listeners(group: GroupResult) -> str:
     rows = everywhere(group)
     found = rows["model"][rows["p_listeners_maxt"] < group.settings["level"]]
-    return (
-        f"{_verdict(group, list(found), f'corrected for {family(group)}')} This speaks of other listeners to these "
-        "pieces. It does not say that other pieces would show it."
-    )
+    verdict = _verdict(group, list(found), f"corrected for {family(group)}", "listeners")
+    return f"{verdict} This speaks of other listeners to these pieces. It does not say that other pieces would show it."
 
 
 def _pieces(group: GroupResult) -> str:
@@ -54,8 +52,8 @@ def _pieces(group: GroupResult) -> str:
     found = rows["model"][rows["p_pieces"] < group.settings["level"]]
     several = "not corrected for several models" if len(group.models) > 1 else "for one model"
     return (
-        f"{_verdict(group, list(found), several)} This speaks of these listeners with other pieces of the kind. It "
-        "does not say that other listeners would show it."
+        f"{_verdict(group, list(found), several, 'pieces')} This speaks of these listeners with other pieces of the "
+        "kind. It does not say that other listeners would show it."
     )
 
 
@@ -113,8 +111,10 @@ def _freedom(table: pd.DataFrame, fewer: int | None) -> str:
     return f"{told}, one less than the fewer of participants and pieces, which is cautious."
 
 
-def _verdict(group: GroupResult, found: list[str], how: str) -> str:
+def _verdict(group: GroupResult, found: list[str], how: str, test: str = "") -> str:
     bar = f"p < {level(group.settings['level'])}"
+    if test and group.p_min[test] >= group.settings["level"]:
+        return f"No model could have {bar}: the smallest that so few can give is {level(group.p_min[test])}."
     if not found:
         return f"No model has {bar}, {how}. That is no evidence that nothing is there."
     if len(found) == len(group.models):
