@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eegic import _checks
+from eegic.study import results
 from eegic.study.estimate import disk, memory, nearest, size_of, time
 from eegic.study.ground import LACKS, STAGES, Ground
-from eegic.study.misfits import misfits
+from eegic.study.misfits import bounds, misfits
 from eegic.study.reading import Study
-from eegic.study.recorded import Person, people_of
+from eegic.study.recorded import Person, copies, people_of, sounds_of
 from eegic.study.rows import Row
 from eegic.study.running import looked
 from eegic.study.settings import InformationContent
@@ -65,20 +66,22 @@ def check_study(study: Study, *, n_jobs: int = 1) -> Check:
 
     Notes
     -----
-    Files are opened and their headers and tables read; sounds are not decoded, and recordings not loaded (those of CND
-    can be known no other way, so they are listed only). Models of sound are loaded, and so are features in files. When
-    sounds start and end is compared with the length of each recording, and settings with what is there. Time is that of
-    units of the same stage in the log of earlier runs; where there are none it is a rough guess, and so is the room on
-    the disk.
+    Files are opened and their headers and tables read; sounds are not decoded, save those whose header and content
+    disagree, and recordings not loaded (those of CND can be known no other way, so they are listed only). Models of
+    sound are loaded, and so are features in files. When sounds start and end is compared with the length of each
+    recording, and settings with what is there. Time is that of units of the same stage in the log of earlier runs;
+    where there are none it is a rough guess, and so is the room on the disk.
     """
     n_jobs = (os.cpu_count() or 1) if n_jobs == -1 else _checks.count("n_jobs", n_jobs)
     ground = Ground(study)
     rows = tuple(looked(ground))
     problems = _faults(rows)
-    sounds = dict(_sounds(ground, problems))
+    heads = dict(sounds_of(ground, problems))
+    sounds = {name: one.seconds for name, one in heads.items()}
     people = dict(people_of(ground, sounds, problems))
-    problems += misfits(ground, people, sounds)
+    problems += [*copies(ground), *misfits(ground, people, heads)]
     _unheard(ground, people, problems)
+    _apart(ground, problems)
     _writable("folder", study.out, problems)
     _writable("store", study.store, problems)
     found = [
@@ -87,6 +90,7 @@ def check_study(study: Study, *, n_jobs: int = 1) -> Check:
         ("sounds", _heard(ground, sounds, people)),
         *(("model", text) for text in _models(ground, problems)),
         *(("data licence", text) for text in _licence(ground)),
+        *(("p-values", text) for text in bounds(ground, people)),
         ("to do", _to_do(rows)),
         ("memory", f"about {memory(ground, sounds, people, n_jobs):.1f} GiB for {n_jobs} at a time"),
         ("disk", disk(ground, rows, sounds, people, problems)),
@@ -108,33 +112,6 @@ def _first(units: Sequence[str]) -> str:
     return f"{units[0]} and {len(units) - 1} more" if len(units) > 1 else units[0]
 
 
-def _sounds(ground: Ground, problems: list[str]) -> Iterator[tuple[str, float]]:
-    """Seconds of each sound that somebody may have heard, and of donors."""
-    import soundfile
-
-    for name in ground.used_sounds:
-        path = ground.sounds[name]
-        try:
-            yield name, _seconds(ground, path)
-        except soundfile.LibsndfileError as error:
-            problems.append(f"sounds {name}: {path} cannot be read as sound ({error})")
-        except (OSError, ValueError, ImportError) as error:
-            problems.append(f"sounds {name}: {error}")
-
-
-def _seconds(ground: Ground, path: Path) -> float:
-    """By the header, or by the notes of a score that will be rendered."""
-    import soundfile
-
-    from eegic.datasets.public.places import SCORES
-    from eegic.datasets.scores.midi import read_midi
-
-    rendered = ground.manifest and ground.study.settings.sounds.channel == "mean"
-    if rendered and path.suffix.lower() in SCORES:
-        return read_midi(path).duration
-    return float(soundfile.info(path).duration)
-
-
 def _said(ground: Ground, people: dict[str, Person]) -> str:
     n_bytes = sum(one.n_bytes for one in people.values())
     rates = sorted({f"{len(one.ch_names)} channels at {one.sfreq:g} Hz" for one in people.values() if one.sfreq})
@@ -145,7 +122,7 @@ def _said(ground: Ground, people: dict[str, Person]) -> str:
     return "; ".join(parts)
 
 
-def _heard(ground: Ground, sounds: dict[str, float], people: dict[str, Person]) -> str:
+def _heard(ground: Ground, sounds: Mapping[str, float], people: Mapping[str, Person]) -> str:
     if not ground.sounds:
         return "none; features come with the EEG or from files"
     longest = max(sounds.values(), default=0.0)
@@ -208,6 +185,14 @@ def _to_do(rows: Sequence[Row]) -> str:
         left = sum(row.status != "cached" for row in own)
         told.append(f"{stage} {left} of {len(own)}")
     return ", ".join(told)
+
+
+def _apart(ground: Ground, problems: list[str]) -> None:
+    """Results are not put between what they come from."""
+    try:
+        results.check_folder(ground)
+    except (ValueError, OSError) as error:
+        problems.append(str(error).removeprefix(f"{ground.study.file}: "))
 
 
 def _writable(setting: str, out: Path, problems: list[str]) -> None:

@@ -1,17 +1,33 @@
-"""What headers and tables tell of each participant: channels, rate, length, and when sounds start."""
+"""What headers and tables tell of each sound and participant: channels, rate, length, and when sounds start."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from eegic import _checks
+from eegic.audio import SUFFIXES
 from eegic.study.ground import Ground
 from eegic.study.settings import FilesData
 from eegic.study.sources import Bids, Recordings, raw_of
+
+_ESTIMATED = ("MP3", "OGG")  # formats that tell their length only when they are decoded
+_BESIDE = (".tsv", ".csv", ".txt", ".json", ".vhdr", ".vmrk", *SUFFIXES)  # of files that hold no EEG
+_LEAST = 1000  # bytes that a recording has; less may be alike by chance
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What its header tells of a sound; no rate and no channels where it is a score, which will be rendered."""
+
+    seconds: float
+    sfreq: float = 0.0
+    n_channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,79 @@ class _Recording:
     starts: tuple[_Start, ...]
 
 
+def sounds_of(ground: Ground, problems: list[str]) -> Iterator[tuple[str, Sound]]:
+    """Each sound that somebody may have heard, and donors; what is wrong with one is a problem."""
+    import soundfile
+
+    for name in ground.used_sounds:
+        path = ground.sounds[name]
+        try:
+            yield name, _sound(ground, path)
+        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: the suffix .raw says "no header"
+            problems.append(f"sounds {name}: {path} cannot be read as sound ({error})")
+        except (OSError, ValueError, ImportError) as error:
+            problems.append(f"sounds {name}: {error}")
+
+
+def _sound(ground: Ground, path: Path) -> Sound:
+    """By the header, or by the notes of a score that will be rendered."""
+    import soundfile
+
+    from eegic.audio import read_audio
+    from eegic.datasets.public.places import SCORES
+    from eegic.datasets.scores.midi import read_midi
+
+    rendered = ground.manifest and ground.study.settings.sounds.channel == "mean"
+    if rendered and path.suffix.lower() in SCORES:
+        return Sound(read_midi(path).duration)
+    with soundfile.SoundFile(path) as file:
+        sound = Sound(file.frames / file.samplerate, float(file.samplerate), file.channels)
+        whole = "(should be" not in file.extra_info and _goes_to_its_end(file)  # in the words of libsndfile
+    if not whole:
+        read_audio(path)  # which says what is wrong, if it is
+    return sound
+
+
+def _goes_to_its_end(file: Any) -> bool:
+    """Whether there is a last sample, as far as it can be found without decoding all."""
+    import soundfile
+
+    if not file.frames or file.format in _ESTIMATED or not file.seekable():
+        return bool(file.frames)
+    try:
+        file.seek(file.frames - 1)
+        return len(file.read(1)) == 1
+    except soundfile.LibsndfileError:
+        return False
+
+
+def copies(ground: Ground) -> Iterator[str]:
+    """Who has the same recording as others, in words: by the digest of what is the largest of their own files."""
+    n_owners = Counter(ground.recordings)
+    owners: dict[str, list[str]] = {}
+    for who in ground.people:
+        with suppress(ValueError):  # told of each
+            sizes = {
+                name: path.stat().st_size
+                for name, path in ground.survey(who)[1].items()
+                if n_owners[path] == 1 and path.is_file() and _may_be_eeg(path)
+            }
+            largest = max(sizes, key=sizes.__getitem__, default="")
+            digest = ground.inputs.get(f"eeg/{largest}")
+            if digest and sizes[largest] >= _LEAST:
+                owners.setdefault(digest, []).append(f"sub-{who}")
+    for alike in owners.values():
+        if len(alike) > 1:
+            *first, last = alike
+            one = "one" if len(alike) == 2 else "all but one"
+            yield f"{', '.join(first)} and {last} have the same recording: exclude {one} in data.exclude"
+
+
+def _may_be_eeg(path: Path) -> bool:
+    """Whether a file is not one that lies beside recordings, and may be the same for all."""
+    return path.suffix.lower() not in _BESIDE and not path.name.lower().startswith("datastim")
+
+
 def people_of(ground: Ground, sounds: Mapping[str, float], problems: list[str]) -> Iterator[tuple[str, Person]]:
     """Everybody whose files can be looked at; what is wrong with them, and with those of others, is a problem."""
     for who in ground.people:
@@ -79,6 +168,8 @@ def people_of(ground: Ground, sounds: Mapping[str, float], problems: list[str]) 
 def _person(ground: Ground, stimuli: tuple[str, ...] | None, size: int, recordings: list[_Recording]) -> Person:
     if not recordings:
         return Person(stimuli, size)
+    if isinstance(ground.source, Recordings):  # of the sounds of triggers, those that were played
+        stimuli = tuple(dict.fromkeys(start.stimulus for one in recordings for start in one.starts))
     sfreq = float(recordings[0].raw.info["sfreq"])
     seconds = sum(one.raw.n_times / float(one.raw.info["sfreq"]) for one in recordings)
     return Person(stimuli, size, _channels(ground, recordings[0].raw), sfreq, seconds)
@@ -98,7 +189,8 @@ def _recordings(ground: Ground, who: str) -> Iterator[_Recording]:
     """None where files tell nothing before they are loaded."""
     source = ground.source
     if isinstance(source, Recordings):
-        raw = raw_of(source, who)
+        with _named(source.recording(who)):
+            raw = raw_of(source, who)
         onsets = _onsets(source, who, raw)
         onsets = onsets if source.only is None else onsets.only(source.only)
         starts = [_Start(float(t), name) for t, name in zip(onsets.seconds, onsets.stimuli, strict=True)]
@@ -113,7 +205,7 @@ def _onsets(source: Recordings, who: str, raw: Any) -> Any:
 
     table = source.table(who)
     if table is None:
-        return find_onsets(raw, source.codes(), stim_channel=source.data.stim_channel)
+        return find_onsets(raw, source.codes(), stim_channel=source.data.stim_channel, missing=source.data.missing)
     return onsets_from(table, f"sub-{who}")
 
 
@@ -125,11 +217,26 @@ def _of_bids(source: Bids, who: str) -> Iterator[_Recording]:
     chosen = source.chosen()
     entities = {entity: chosen.pop(entity) for entity in ("task", "session", "run", "acquisition")}
     column = chosen.pop("stimulus_column")
-    _, recordings, heard, _ = surveyed(source.root, who, entities, column=column, **chosen)
+    _, recordings, heard, _ = surveyed(source.root, who, entities, column=column, only=source.only, **chosen)
     for recording, here in zip(recordings, heard, strict=True):
-        raw = mne.io.read_raw(_there(recording.file), preload=False, verbose="error")
+        with _named(_there(recording.file)):
+            raw = mne.io.read_raw(recording.file, preload=False, verbose="error")
         starts = tuple(_Start(one.onset, one.stimulus, one.duration) for one in here)
         yield _Recording(recording.events.label, raw, starts)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Name the file that cannot be opened: what reads it says what it stumbled over, often not where."""
+    try:
+        yield
+    except (ImportError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise ValueError(
+            f"{file}: cannot be opened ({type(error).__name__}: {error}). It is damaged, or no "
+            f"{file.suffix.lstrip('.').upper()}: copy it again from its source."
+        ) from error
 
 
 def _there(file: Path) -> Path:

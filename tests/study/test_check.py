@@ -1,24 +1,30 @@
 """What is found before anything is computed: it is true, it is all, and it leaves no trace."""
 
+import json
 import os
 import re
 import shutil
+import warnings
 from collections import namedtuple
 
 import mne
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from scipy.io import savemat
 from small_study import read, written, written_again
 
-from eegic.audio import SUFFIXES
+from eegic.audio import SUFFIXES, read_audio
 from eegic.datasets import Score
 from eegic.datasets.public.maker import manifest_from_tree
 from eegic.datasets.public.places import is_sound
 from eegic.datasets.scores.midi import write_midi
 from eegic.eeg.heard import Library
 from eegic.study import check_study, run_study
+from eegic.study.ground import Ground
+from eegic.study.misfits import bounds
+from eegic.study.recorded import Person
 from eegic.study.stock import prune, stock
 
 FIRST = ("sounds", "features", "eeg")
@@ -192,12 +198,16 @@ def test_settings_that_fit_nothing_are_problems(folder, changes, problem):
 
 
 def test_sounds_that_nobody_heard_may_be_donors(folder):
-    extra = folder / "stimuli" / "melody-09.wav"
-    shutil.copyfile(folder / "stimuli" / "melody-01.wav", extra)
-    shutil.copyfile(folder / "features" / "onset" / "melody-01.npz", folder / "features" / "onset" / "melody-09.npz")
-    assert "nobody heard 'melody-09'" in about(checked(folder), "sounds")
-    check = checked(folder, "null.kind=pseudo", 'null.unheard=["melody-09"]')
+    for place, suffix in (("stimuli", "wav"), ("features/onset", "npz")):
+        for number in range(1, 5):
+            there = folder / place
+            shutil.copyfile(there / f"melody-0{number}.{suffix}", there / f"melody-0{number + 5}.{suffix}")
+    assert "nobody heard 'melody-06', 'melody-07'" in about(checked(folder), "sounds")
+    donors = ["melody-06", "melody-07", "melody-08", "melody-09"]
+    check = checked(folder, "null.kind=pseudo", f"null.unheard={json.dumps(donors)}")
     assert check.problems == () and "nobody" not in about(check, "sounds")
+    (problem,) = checked(folder, "null.kind=pseudo", f"null.unheard={json.dumps(donors[:3])}").problems
+    assert problem.startswith("null.unheard: expected at least as many unheard sounds as heard ones (4), got 3")
 
 
 @pytest.fixture
@@ -295,7 +305,8 @@ def test_half_a_recording_and_onsets_of_triggers_are_looked_at(folder):
         path, overwrite=True, fmt="double", verbose="error"
     )
     triggers = 'data.triggers={"7" = "melody-01", "8" = "melody-02"}'
-    (problem,) = checked(folder, "data.trials=none", triggers, 'data.participants=["02"]').problems
+    two = [triggers, 'data.participants=["02"]', "trf.alphas=[1.0]"]
+    (problem,) = checked(folder, "data.trials=none", *two).problems
     assert "melody-02 starts at 5.000 s, before melody-01 ends (7.000 s)" in problem
 
 
@@ -310,6 +321,18 @@ def test_onsets_and_length_of_bids_are_compared(tmp_path):
     first, second = check_study(read(study)).problems
     assert first.startswith("eeg sub-01: ") and first.endswith("Are onsets in milliseconds? Write seconds.")
     assert second.startswith("eeg sub-02: ") and "Is the recording whole" in second
+
+
+def test_onsets_of_sounds_that_are_left_out_do_not_count_in_bids(tmp_path):
+    pytest.importorskip("mne_bids")
+    study = written(tmp_path, "bids")
+    table = tmp_path / "sub-01" / "eeg" / "sub-01_task-listening_events.tsv"
+    frame = pd.read_csv(table, sep="\t")
+    frame.loc[frame["stim_file"].str.contains("melody-02"), "onset"] = 1000.0
+    frame.to_csv(table, sep="\t", index=False)
+    assert len(check_study(read(study)).problems) == 1
+    without = 'sounds.only=["melody-01", "melody-03", "melody-04"]'
+    assert check_study(read(study, without)).problems == ()
 
 
 def test_recordings_that_are_shorter_than_their_header_says_are_not_whole(folder):
@@ -354,7 +377,7 @@ def test_settings_that_fit_are_no_problems(folder):
         "trf.n_folds=4",
     ]
     assert checked(folder, *changes).problems == ()
-    assert checked(folder, "trf.n_folds=9", "trf.gap=0.5").problems == (), "time is cut, not sounds"
+    assert checked(folder, "trf.n_folds=9", "trf.gap=0.25").problems == (), "time is cut, not sounds"
     renamed = [f'data.rename={{{names[0]} = "left"}}', 'preprocessing.reference=["left"]']
     assert checked(folder, *renamed).problems == ()
     typed = [f'data.channel_types={{{names[0]} = "misc"}}', f'preprocessing.reference=["{names[0]}"]']
@@ -411,3 +434,207 @@ def test_what_is_needed_on_the_disk_is_about_what_a_run_takes(folder):
     taken = sum(path.stat().st_size for path in study.out.rglob("*") if path.is_file())
     assert taken / 3 < float(number) * {"kB": 1e3, "MB": 1e6}[unit] < 3 * taken
     assert about(check_study(study), "disk").startswith("needs about 0 bytes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["trf.n_folds=1"], r"^trf\.n_folds: expected at least 2, got 1"),
+        (["trf.n_folds=1", "trf.gap=0.3"], r"^trf\.n_folds: expected at least 2, got 1"),
+        (["trf.n_folds=2"], r"^trf\.n_folds: choosing alpha needs at least 3 folds, got 2"),
+        (["trf.n_folds=2", "trf.gap=0.3"], r"^trf\.n_folds: choosing alpha needs at least 3 folds, got 2"),
+        (["trf.n_folds=2", "trf.alphas=none"], r"^trf\.n_folds: choosing alpha"),
+        (
+            ['sounds.only=["melody-01", "melody-03"]'],
+            r"^trf\.n_folds: choosing alpha .* sub-01 heard 2 different sounds",
+        ),
+        (['sounds.only=["melody-01"]', "trf.alphas=[1.0]"], r"^trf\.n_folds: expected at least 2 folds, but sub-01"),
+        (['sounds.only=["melody-01"]', "trf.n_folds=4", "trf.gap=0.25"], r"^null\.kind: sub-01 heard one sound"),
+        (["trf.tmax=7.0"], r"^trf\.tmax: melody-0\d lasts 6\.00 s, shorter than the kernel of 7\.02 s"),
+        (["trf.tmin=-6.0"], r"^trf\.tmax: melody-0\d lasts 6\.00 s, shorter than the kernel of 6\.2\d s"),
+        (["trf.gap=0.3"], r"^trf\.gap: into how many blocks"),
+        (["trf.gap=0.1", "trf.n_folds=4"], r"^trf\.gap: expected at least the length of the kernel"),
+        (["trf.gap=0.5", "trf.n_folds=9"], r"^trf\.n_folds: melody-0\d lasts 6\.0 s; cut in 9"),
+        (["null.n=1"], r"^null\.n: expected at least 2"),
+    ],
+)
+def test_models_that_cannot_be_fitted_are_problems_and_fail(folder, changes, told):
+    study = read(folder / "study.toml", 'data.participants=["01"]', *changes)
+    found = check_study(study).problems
+    assert any(re.search(told, text) for text in found), found
+    outcome = run_study(study, stages=[*FIRST, "tracking"], progress=False)
+    assert [(row.stage, row.status) for row in outcome.failed] == [("tracking", "failed")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["trf.n_folds=2", "trf.alphas=[1.0]"],
+        ["trf.n_folds=2", "trf.alphas=[1.0, 1.0]"],
+        ['sounds.only=["melody-01", "melody-03"]', "trf.alphas=[1.0]"],
+        ["trf.tmax=5.9", "preprocessing.sfreq=20.0", "features.onset.placed=linear"],
+        ["trf.gap=0.25", "trf.n_folds=9"],
+    ],
+)
+def test_models_that_can_just_be_fitted_are_no_problems(folder, changes):
+    study = read(folder / "study.toml", 'data.participants=["01"]', *changes)
+    assert check_study(study).problems == ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so few folds and samples are doubtful, but possible
+        assert not run_study(study, stages=[*FIRST, "tracking"], progress=False).failed
+
+
+def test_triggers_count_the_sounds_that_were_played(folder):
+    path = folder / "raw" / "sub-02_eeg.fif"
+    raw = mne.io.read_raw(path, preload=True, verbose="error")
+    raw.set_annotations(mne.Annotations([1.0, 9.0], 0, ["7", "8"]))
+    raw.save(path, overwrite=True, fmt="double", verbose="error")
+    triggers = 'data.triggers={"7" = "melody-01", "8" = "melody-02", "9" = "melody-03"}'
+    changes = ["data.trials=none", triggers, "data.missing=drop", 'data.participants=["02"]']
+    assert any("sub-02 heard 2 different sounds" in text for text in checked(folder, *changes).problems)
+
+
+BANDS = ["features.envelope.kind=onset_strength"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told", "stage"),
+    [
+        (
+            [*BANDS, "features.envelope.fmax=9000.0"],
+            r"^features\.envelope\.fmax: 9000 Hz .* of melody-02 \(8",
+            "features",
+        ),
+        (["features.envelope.kind=gammatone_spectrogram", "features.envelope.fmax=9000.0"], r"fmax: 9000", "features"),
+        ([*BANDS, "features.envelope.fmin=6000.0"], r"^features\.envelope\.fmin, fmax: ", "features"),
+        (["sounds.channel=1"], r"^sounds\.channel: 1, counted from 0, but melody-01 and 3 more: 1 channel\.", "sounds"),
+    ],
+)
+def test_sounds_have_the_bands_and_channels_that_are_asked_for(folder, changes, told, stage):
+    for name, rate in (("melody-01", 48000), ("melody-02", 16000), ("melody-03", 48000), ("melody-04", 48000)):
+        path = folder / "stimuli" / f"{name}.wav"
+        sound = read_audio(path).resample(rate)
+        sound.write(path)
+    study = read(folder / "study.toml", *changes)
+    (problem,) = check_study(study).problems
+    assert re.search(told, problem), problem
+    assert stage in {row.stage for row in run_study(study, stages=FIRST, progress=False).failed}
+
+
+def test_bands_that_all_sounds_have_are_no_problem(folder):
+    half = min(soundfile.info(path).samplerate for path in (folder / "stimuli").glob("*.wav")) / 2
+    assert checked(folder, *BANDS, f"features.envelope.fmax={half - 1}").problems == ()
+    assert checked(folder, "sounds.channel=0").problems == ()
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
+def test_sounds_that_were_cut_short_are_problems(folder, suffix, monkeypatch):
+    old = folder / "stimuli" / "melody-01.wav"
+    path = old.with_suffix(suffix)
+    read_audio(old).write(path)
+    if path != old:
+        old.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("eegic.audio.read_audio", lambda path: pytest.fail(f"{path} need not be decoded"))
+        assert checked(folder).problems == ()
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    (problem,) = checked(folder).problems
+    assert problem.startswith(f"sounds melody-01: {path}: ") and "Copy" in problem
+    failed = run_study(read(folder / "study.toml"), stages=["sounds"], progress=False).failed
+    assert [row.label for row in failed] == ["melody-01"]
+
+
+@pytest.mark.parametrize("setting", ["folder", "store"])
+@pytest.mark.parametrize("out", [".", "..", "raw", "stimuli"])
+def test_results_are_not_put_between_what_they_come_from(folder, setting, out):
+    (problem,) = checked(folder, f"output.{setting}={out}").problems
+    assert problem.startswith(f"output.{setting}: {(folder / out).resolve()} holds ")
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        run_study(read(folder / "study.toml", f"output.{setting}={out}"), progress=False)
+
+
+def test_results_do_not_replace_what_no_run_has_written(folder):
+    (folder / "results").mkdir()
+    (folder / "results" / "participants.tsv").write_text("mine\n")
+    (problem,) = checked(folder).problems
+    assert "holds participants.tsv, which no run has put there" in problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([], ""),
+        (['features.other={kind="data", columns=["loudness"]}'], r"^features\.other\.columns: .*got 'loudness'"),
+        (['data.conditions=["quiet"]'], r"^data\.conditions: expected some of .* \(dataStim\.mat\), got 'quiet'"),
+    ],
+)
+def test_names_in_cnd_are_looked_up_among_the_stimuli(tmp_path, changes, told):
+    file = written(tmp_path, "cnd")
+    shipped = ['features.other={kind="data", columns=["envelope"]}', 'trf.baseline=["other"]', *changes]
+    found = check_study(read(file, *shipped)).problems
+    assert len(found) == bool(told) and all(re.search(told, text) for text in found), found
+    outcome = run_study(read(file, *shipped, 'data.participants=["01"]'), stages=FIRST, progress=False)
+    assert bool(outcome.failed) == bool(told)
+
+
+def test_the_same_recording_of_two_people_is_a_problem(folder, tmp_path):
+    raw = folder / "raw"
+    shutil.copyfile(raw / "sub-01_eeg.fif", raw / "sub-03_eeg.fif")
+    assert checked(folder).problems == ("sub-01 and sub-03 have the same recording: exclude one in data.exclude",)
+    assert checked(folder, 'data.exclude={"03" = "a copy"}').problems == ()
+    shutil.copyfile(raw / "sub-01_eeg.fif", raw / "sub-02_eeg.fif")
+    (problem,) = checked(folder).problems
+    assert problem.startswith("sub-01, sub-02 and sub-03 have") and "all but one" in problem
+    for path in raw.glob("*.fif"):
+        path.write_bytes(b"")
+    assert not [text for text in checked(folder).problems if "the same recording" in text]
+
+
+@pytest.mark.parametrize(("form", "called"), [("bids", "*_eeg.eeg"), ("cnd", "dataSub*.mat")])
+def test_recordings_are_compared_and_not_what_lies_beside(tmp_path, form, called):
+    if form == "bids":
+        pytest.importorskip("mne_bids")
+    study = read(written(tmp_path, form))
+    own = sorted(tmp_path.rglob(called))
+    if form == "cnd":  # stimuli of their own, which may be larger, and the same for all
+        (shared,) = tmp_path.rglob("dataStim.mat")
+        for path in own:
+            shutil.copyfile(shared, shared.with_name(path.name.replace("Sub", "Stim")))
+    assert check_study(study).problems == ()
+    shutil.copyfile(own[0], own[1])
+    assert check_study(study).problems == ("sub-01 and sub-02 have the same recording: exclude one in data.exclude",)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a recording", bytes(5000)])
+def test_damaged_recordings_are_called_by_name(folder, content):
+    path = folder / "raw" / "sub-01_eeg.fif"
+    path.write_bytes(content)
+    (problem,) = checked(folder).problems
+    assert problem.startswith(f"eeg sub-01: {path}: cannot be opened (")
+    assert problem.endswith("It is damaged, or no FIF: copy it again from its source.")
+
+
+def test_damaged_recordings_of_bids_are_called_by_name(tmp_path):
+    pytest.importorskip("mne_bids")
+    study = read(written(tmp_path, "bids"))
+    path = tmp_path / "sub-02" / "eeg" / "sub-02_task-listening_eeg.vhdr"
+    path.write_text("no header")
+    (problem,) = check_study(study).problems
+    assert problem.startswith(f"eeg sub-02: {path}: cannot be opened (") and "or no VHDR: copy it again" in problem
+
+
+def test_how_small_p_values_can_get_is_told(folder):
+    few = ['sounds.only=["melody-01", "melody-02", "melody-03"]', "null.n=99"]
+    check = checked(folder, *few)
+    told = "3 different sounds can be exchanged in 6 ways, so no p-value of theirs can be below 0.167."
+    assert check.problems == () and about(check, "p-values").startswith(f"sub-01 and 2 more: {told}")
+    run_study(read(folder / "study.toml", *few), stages=[*FIRST, "tracking"], progress=False)
+    assert "no p-value can be below 0.167" in (folder / "results" / "warnings.tsv").read_text()
+    assert about(checked(folder, "null.n=99"), "p-values") == "", "24 orders of four sounds suffice"
+    assert "with 9 surrogates (null.n) no p-value can be below 0.100" in about(checked(folder), "p-values")
+    assert about(checked(folder, "null.n=9", "group.level=0.1"), "p-values") == ""
+    assert about(checked(folder, *few, "null.kind=shift"), "p-values") == "", "time can be turned by any share"
+    heard = {"01": Person(tuple(map(str, range(500))), 0)}
+    assert not list(bounds(Ground(read(folder / "study.toml", "null.n=99")), heard)), (
+        "more orders than a float can hold"
+    )
