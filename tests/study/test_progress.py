@@ -110,12 +110,23 @@ def clock(monkeypatch):
 
 def wait_for(screen, what):
     """The screen, once the text is in it."""
-    until = time.perf_counter() + 5
+    until = time.perf_counter() + 60
     while time.perf_counter() < until:
-        if what in "\n".join(screen.screen):
-            return screen.screen
+        lines = screen.screen
+        if what in "\n".join(lines):
+            return lines
         time.sleep(0.003)
     raise AssertionError(f"{what!r} did not come: {screen.screen}")
+
+
+def let_look(progress):
+    """Wait until the log, as it is now, was read and what it tells was shown: it takes up to three rounds."""
+    rounds, learn, until = [], progress._work.learn, time.perf_counter() + 60
+    progress._work.learn = lambda events: rounds.append(learn(events))
+    while len(rounds) < 3:
+        assert time.perf_counter() < until, "nobody looks"
+        time.sleep(0.003)
+    progress._work.learn = learn
 
 
 def started(log, *labels, stage="tracking"):
@@ -238,6 +249,7 @@ def test_units_that_run_are_lines_until_they_end(log, screen, clock):
         assert wait_for(screen, "1:06")[1:] == ["  tracking sub-01  1:06", "  tracking sub-02  1:01"]
         log.note("unit_finished", stage="tracking", label="sub-01", status="ok")
         progress.finished(Row("sub-02"))
+        let_look(progress)
         assert len(wait_for(screen, "1/9 units")) == 1
         assert "run before" not in screen.getvalue()
 
@@ -280,11 +292,10 @@ def test_no_line_is_wider_than_the_terminal(log, screen, width):
     screen.size = (width, 24)
     with Progress({"tracking": 1000}, log.path, stream=screen) as progress:
         progress.finished(Row("x"))
-        started(log, "s" * 300, "short")
-        until = time.perf_counter() + 5
-        while screen.getvalue().count("\x1b[J") < 3 and time.perf_counter() < until:
-            started(log, f"one more {time.perf_counter()}")
-            time.sleep(0.01)
+        for label in ("s" * 300, "short", "another", "one more"):
+            started(log, label)
+            let_look(progress)
+        assert screen.getvalue().count("\x1b[J") >= 3
     for drawn in re.split(r"\r(?:\x1b\[\d+A)?\x1b\[J", screen.getvalue())[1:]:
         assert all(len(line) < width for line in drawn.split("\n")), drawn
 
@@ -307,7 +318,7 @@ def test_wide_characters_take_two_columns(text, width, fits):
     assert terminal.fitted(text, width) == fits
 
 
-def test_a_terminal_that_becomes_narrower_is_left_clean(log, screen):
+def test_a_terminal_that_becomes_narrower_is_left_clean(log, screen, clock):
     with Progress({"tracking": 1000}, log.path, stream=screen):
         started(log, "s" * 40)
         wide = wait_for(screen, "sss")
@@ -347,17 +358,17 @@ def test_a_file_gets_a_line_when_a_stage_begins_and_ends_and_one_a_minute(log, p
         for i in range(3):
             progress.finished(Row(f"sub-{i}", "cached"))
         started(log, "sub-3", "sub-4")
-        time.sleep(0.03)
+        let_look(progress)
         assert wait_for(paper, "begins") == ["tracking begins: 20 units, 3 there already"], "what is there is no news"
         clock(59)
         progress.finished(Row("sub-3", seconds=230.0))
-        time.sleep(0.03)
+        let_look(progress)
         assert len(paper.screen) == 1
         clock(1)
         # 16 of 230 s, less 60 s of sub-4, two at a time
         assert wait_for(paper, "left")[1:] == ["tracking 4 of 20, about 30 min left"]
         clock(3600)
-        time.sleep(0.03)
+        let_look(progress)
         assert len(paper.screen) == 2, "nothing new"
         progress.finished(Row("sub-4", "failed", seconds=3660.0, error="no EEG"))
         assert wait_for(paper, "5 of 20")[2:] == ["tracking 5 of 20, about 29 min left, 1 failed"]
@@ -459,7 +470,7 @@ def test_a_terminal_that_cannot_draw_over_lines_gets_the_failures(log, monkeypat
     assert "\x1b" not in stream.getvalue()
 
 
-def test_standard_error_is_the_stream(log, capsys):
+def test_standard_error_is_the_stream(log, capsys, clock):
     with Progress({"tracking": 3}, log.path) as progress:
         progress.finished(Row("sub-02", "failed", error="ValueError: no EEG"))
     told = "tracking ends after 0:00: 1 failed\nfailed: tracking sub-02: ValueError: no EEG\n"
@@ -478,7 +489,7 @@ def test_a_stream_that_breaks_does_not_stop_the_run(log, screen):
         wait_for(screen, "0/3")
         screen.write = lambda text: (_ for _ in ()).throw(BrokenPipeError(32, "Broken pipe"))
         progress.finished(Row("sub-02", "failed", error="ValueError: no EEG"))
-        time.sleep(0.02)
+        let_look(progress)
 
 
 def test_an_error_in_the_block_passes_and_the_thread_ends(log, screen):
@@ -518,7 +529,7 @@ def test_numbers_of_units_are_checked(log):
         Progress({"tracking": 3}, log.path, n_jobs=0)
 
 
-def test_nothing_to_do_is_done(log, screen):
+def test_nothing_to_do_is_done(log, screen, clock):
     with Progress({"tracking": 0}, log.path, stream=screen):
         assert wait_for(screen, "0/0 units") == ["[------------------------------] 0/0 units, 0:00 passed"]
 
@@ -533,12 +544,12 @@ def test_a_real_terminal_of_forty_columns(log):
         "progress._EVERY = 0.01; log = Events(sys.argv[1])\n"
         "with progress.Progress({'tracking': 9}, log.path) as shown:\n"
         "    log.note('unit_started', stage='tracking', label='a very long name of a participant who listens')\n"
-        "    until = time.monotonic() + 20\n"
+        "    until = time.monotonic() + 120\n"
         "    while len(shown._screen._drawn) < 2 and time.monotonic() < until: time.sleep(0.01)\n"
         "    shown.finished(SimpleNamespace(stage='tracking', label='b', status='failed', seconds=1, error='no EEG'))\n"
     )
     environment = {**os.environ, "TERM": "xterm"}
-    done = subprocess.run([sys.executable, "-c", script, log.path], stderr=follower, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script, log.path], stderr=follower, env=environment, timeout=240)
     os.close(follower)
     written = os.read(leader, 100_000).decode()
     os.close(leader)
