@@ -105,7 +105,7 @@ def workers(backend: str, n_jobs: int, address: str | None, packages: Sequence[s
     """Start what computes, and end it afterwards."""
     backend, n_jobs = chosen(backend, n_jobs, address)
     if backend != "dask":
-        with _quiet_end() if backend == "loky" else nullcontext():
+        with _own_processes() if backend == "loky" else nullcontext():
             yield Workers(backend, n_jobs, packages)
         return
     with cluster(address, n_jobs) as found:
@@ -113,8 +113,10 @@ def workers(backend: str, n_jobs: int, address: str | None, packages: Sequence[s
 
 
 @contextmanager
-def _quiet_end() -> Iterator[None]:
-    """Keep what loky says to itself when it is interrupted from frightening people: nothing is wrong then."""
+def _own_processes() -> Iterator[None]:
+    """End processes with the run. What loky says to itself when it is interrupted need not frighten people."""
+    from joblib.externals import loky
+
     hook = threading.excepthook
 
     def heard(what: Any) -> None:
@@ -128,6 +130,7 @@ def _quiet_end() -> Iterator[None]:
         with own_environment():
             os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), own)))
             yield
+        loky.get_reusable_executor(reuse=True).shutdown(kill_workers=True)  # else they keep their memory for minutes
     except KeyboardInterrupt:
         interrupted = True  # the threads of loky end with the program
         raise

@@ -202,3 +202,14 @@ def test_processes_end_with_the_run_that_is_killed():
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.filterwarnings("default")
+def test_processes_end_with_their_run():
+    def managed():
+        return [thread for thread in threading.enumerate() if "ExecutorManager" in thread.name]
+
+    with workers("loky", 2, None) as run:
+        assert [row.status for row in run(perform, jobs(2))] == ["ok", "ok"]
+        assert managed()
+    assert not managed()
