@@ -16,8 +16,9 @@ from typing import Any, TextIO
 
 from eegic import _checks
 from eegic.study.events import Tail
+from eegic.study.rows import Row
 from eegic.study.terminal import Screen, fitted, printable, redraws, write
-from eegic.study.work import Row, Work, failed
+from eegic.study.work import Work, failed
 
 _EVERY = 0.5  # seconds from one drawing to the next
 _PAUSE = 60.0  # seconds from one line to the next, where there is no terminal

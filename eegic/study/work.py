@@ -7,24 +7,10 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from eegic import _checks
-
-
-class Row(Protocol):
-    """What became of a unit, as far as it is shown."""
-
-    @property
-    def stage(self) -> str: ...  # noqa: D102
-    @property
-    def label(self) -> str: ...  # noqa: D102
-    @property
-    def status(self) -> str: ...  # noqa: D102
-    @property
-    def seconds(self) -> float | None: ...  # noqa: D102
-    @property
-    def error(self) -> str | None: ...  # noqa: D102
+from eegic.study.rows import Row
 
 
 class _Unit(NamedTuple):
