@@ -455,6 +455,7 @@ def test_who_waits_to_write_down_digests_says_so(write, site, tmp_path, other):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such signal")
 def test_who_waits_can_be_stopped(tmp_path):
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # jobs in the background ignore it
         "from eegic.datasets.public import landing; landing._PATIENCE = 0.02\n"
         "from eegic.datasets.public.download import download\n"
         f"download('https://example.org/a.bin', {str(tmp_path / 'a.bin')!r})\n"
