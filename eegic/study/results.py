@@ -19,7 +19,7 @@ from eegic.study import provenance
 from eegic.study.events import as_json
 from eegic.study.ground import STAGES, Ground
 from eegic.study.reading import Study, read_study
-from eegic.study.store import Entry
+from eegic.study.store import Entry, readable
 
 _PACKAGES = ("eegic", "numpy", "scipy", "mne", "torch", "pandas", "statsmodels", "soundfile", "soxr")
 _LIST = "published.json"
@@ -27,7 +27,7 @@ _SETTINGS = "study.toml"
 _HEAD = "# All settings of {}, as used. Paths are seen from its folder.\n"
 _ASIDE = ("output", "report", "run.device")  # settings that decide where things go and what is told of them
 _MOST = 4  # settings that fit into a line
-_TOPS = ("group", "figures", "reports", "sub-*")  # folders of the results, which hold what entries show
+_TOPS = ("group", "figures", "reports", "logs", "sub-*")  # folders of the results
 
 
 @cache
@@ -95,6 +95,7 @@ def publish(ground: Ground, faults: Mapping[tuple[str, str], str], record: Mappi
         _copy(path, out / name)
     for name, text in texts.items():
         _write(out / name, text)
+    _forget_tracebacks(out, faults)
     provenance.describe_dataset(out, f"eegic: {ground.study.settings.name}", ground.root)
     _write(out / _LIST, json.dumps({name: _digest(out / name) for name in names}, indent=1) + "\n")
     _write(out / "logs" / "run.json", as_json(provenance.times(record, **outcome), indent=2).decode() + "\n")
@@ -270,6 +271,14 @@ def _forget(out: Path, names: set[str]) -> None:
                 if folder == out or any(folder.iterdir()):
                     break
                 folder.rmdir()
+
+
+def _forget_tracebacks(out: Path, faults: Iterable[tuple[str, str]]) -> None:
+    """Remove tracebacks of failures that are mended."""
+    kept = {(stage, readable(label)) for stage, label in faults}
+    for path in (out / "logs").glob("*/*.txt"):
+        if (path.parent.name, path.stem.rpartition("-")[0]) not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

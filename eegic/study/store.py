@@ -106,7 +106,7 @@ class Store:
             raise ValueError(
                 f"key: expected 64 hexadecimal digits, got {key!r}. Take `digest_of` of what determines it."
             )
-        return self.root / stage / f"{_readable(label)}-{key[:16]}"
+        return self.root / stage / f"{readable(label)}-{key[:16]}"
 
     def find(self, stage: str, label: str, key: str, *, content: bool = True) -> Entry | None:
         """Return an entry whose files are all there, as they were written; None if there is none.
@@ -201,7 +201,7 @@ class Store:
         return [path for stage in stages for path in _listed(stage)]
 
 
-def _readable(label: str) -> str:
+def readable(label: str) -> str:
     """What of a text may stand in the name of a folder everywhere; the key makes up for what is lost."""
     letters = unicodedata.normalize("NFKD", label[:400]).encode("ascii", "ignore").decode("ascii")
     return re.sub(r"[^A-Za-z0-9_]+", "-", letters).strip("-")[:40].rstrip("-") or "unnamed"

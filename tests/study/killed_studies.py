@@ -67,7 +67,7 @@ def at_random_moments(root, kills=50, seed=0):
         assert set(states(outcome).values()) == {"cached"}
         found = tree(folder / "results")
         assert {name for name in found if "draft" in name} == set()
-        assert found == expected
+        assert found == expected, sorted(set(found.items()) ^ set(expected.items()))
         assert set(TIMES) <= set(tree(folder / "results", but=()))
         shutil.rmtree(folder)
     return told

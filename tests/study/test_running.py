@@ -181,7 +181,8 @@ def test_a_damaged_entry_is_computed_again_with_a_warning(folder, damage):
 
 def test_what_a_killed_run_left_is_swept_away(folder):
     before = tree(folder / "results")
-    for name in ("store/tracking/.draft-0123456789abcdef/half.npz", "group/.group-0123456789abcdef.npz"):
+    half = ("store/tracking/.draft-0123456789abcdef/half.npz", "group/.group-0123456789abcdef.npz")
+    for name in (*half, "logs/.digests-0123456789abcdef.json", ".published-0123456789abcdef.json"):
         path = folder / "results" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
@@ -347,6 +348,11 @@ def test_an_input_that_changes_while_it_is_used_fails_the_unit(folder, monkeypat
     monkeypatch.setattr(eeg, "compute", meanwhile)
     outcome = again(folder)
     assert "changed while it was used" in next(row.error for row in outcome.failed if row.stage == "eeg")
+    tracebacks = folder / "results" / "logs" / "eeg"
+    assert list(tracebacks.glob("sub-01-*.txt"))
+    monkeypatch.undo()
+    assert not again(folder).failed
+    assert not list(tracebacks.glob("*.txt"))  # it is mended
     assert ("eeg", "sub-02") in with_status(outcome, "ok")
 
 
