@@ -15,7 +15,7 @@ from eegic import _checks
 
 EVENTS = ("run_started", "unit_started", "unit_finished", "warning", "run_finished", "interrupted")
 _OWN = ("time", "event", "pid", "host")
-_MOST = 4094  # bytes of a line: with a line break on either side it stays within a page, and is appended whole
+_MOST = 4094  # bytes of a line: with a line break on either side it is no longer than a page, and is appended at once
 _TEXTS = (2048, 1024, 512, 256, 128, 64)  # characters of each field, tried in turn where a line is too long
 
 
@@ -29,9 +29,9 @@ class Events:
 
     Notes
     -----
-    A line is appended by one call to the system, so that lines of several processes do not mix, and a process that is
-    killed leaves whole ones. Some network file systems do not promise this to several machines: `read` passes over what
-    is damaged, and nothing but the log depends on it. No file stays open, and what is pickled is the path.
+    A line is appended by one call to the system, so that lines of several processes do not mix; one that is killed
+    spoils its last line at most. Some network file systems do not promise this to several machines: `read` passes over
+    what is damaged, and nothing but the log depends on it. No file stays open, and what is pickled is the path.
 
     Examples
     --------
