@@ -239,11 +239,15 @@ def code(stage: str) -> str:
 
 def _before(study: Study) -> dict[str, str]:
     """Who was in the last run, and in which state."""
-    path = study.out / "participants.tsv"
-    if not path.is_file():
-        return {}
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
+    rows = rows_of(study.out / "participants.tsv")
     return {row[0].removeprefix("sub-"): row[1] for row in rows if len(row) > 1}
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """Cells of a table that an earlier run published, without its header; none if it is not there."""
+    if not path.is_file():
+        return []
+    return [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
 
 
 def _sounds(study: Study, source: Source) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from typing import Any
 from eegic import _files, _toml
 from eegic.study import provenance
 from eegic.study.events import as_json
-from eegic.study.ground import STAGES, Ground
+from eegic.study.ground import STAGES, Ground, rows_of
 from eegic.study.reading import Study, read_study
 from eegic.study.store import Entry, readable
 
@@ -103,12 +103,12 @@ def publish(ground: Ground, faults: Mapping[tuple[str, str], str], record: Mappi
 
 def last_failures(out: Path) -> dict[tuple[str, str], str]:
     """Why units were not there after the last run, by stage and label."""
-    return {(row[0], row[1]): row[2] for row in _rows(out / "failures.tsv") if len(row) == 3}
+    return {(row[0], row[1]): row[2] for row in rows_of(out / "failures.tsv") if len(row) == 3}
 
 
 def warned(out: Path) -> str:
     """How many warnings there are in the results, and the first of them, in a line; empty for none."""
-    rows = [row for row in _rows(out / "warnings.tsv") if len(row) == 3]
+    rows = [row for row in rows_of(out / "warnings.tsv") if len(row) == 3]
     if not rows:
         return ""
     units = {unit for _, unit, _ in rows}
@@ -191,18 +191,11 @@ def _flat(study: Study, features: Iterable[str]) -> dict[str, Any]:
 
 
 def _somebody_is_missing(out: Path) -> bool:
-    return any(row[1] in ("failed", "not computed") for row in _rows(out / "participants.tsv") if len(row) > 1)
+    return any(row[1] in ("failed", "not computed") for row in rows_of(out / "participants.tsv") if len(row) > 1)
 
 
 def _counted(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """Cells of a table that `publish` wrote, without its header; none if it is not there."""
-    if not path.is_file():
-        return []
-    return [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]]
 
 
 def _shown(folder: Path, files: Iterable[str]) -> list[tuple[str, Path]]:
